@@ -1,0 +1,70 @@
+import type { Transport } from "../transport/transport";
+
+/** Pulumi's sentinel for a value that is not known before `up`; check and diff may meet it, the other handlers never. */
+export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/** Input that failed validation. The adapter reports all of a resource's failures at once. */
+export interface CheckFailure {
+  /** Path of the property: "vcpuPins[1]". */
+  readonly property: string;
+  /** What was found and what to do. */
+  readonly reason: string;
+}
+
+/** How one changed input takes effect, shown in the plan. */
+export interface Change {
+  /** Path of the property. */
+  readonly property: string;
+  /** `live`: on the running machine. `reboot`: at its next start. `replace`: a new one. `record`: only in state. */
+  readonly effect: "live" | "reboot" | "replace" | "record";
+}
+
+/** What handlers may use beside their inputs. */
+export interface Context {
+  readonly transport: Transport;
+  readonly urn: string;
+  /** One line to the person who runs Pulumi: what is being waited for, attempt and limit, time so far. */
+  progress(message: string): void;
+  warn(message: string): void;
+  /** Aborted on Ctrl-C: long waits end with an error that says that the next run goes on where this one was. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One kind of resource. I: inputs, O: outputs (what is in state beside the inputs).
+ * check and diff are pure: no connection, no clock, no file outside the checkout.
+ */
+export interface Kind<I extends object, O extends object> {
+  /** "kvmesh:index:Domain". */
+  readonly token: string;
+  /** Names of outputs that are always secret. */
+  readonly secretOutputs?: readonly (keyof O & string)[];
+  /** Validates and fills in defaults. Values may be UNKNOWN where the typed resource takes an Input. */
+  check(inputs: Record<string, unknown>): { readonly inputs: I; readonly failures: readonly CheckFailure[] };
+  /** Changed properties and what each does; empty: no change. */
+  diff(olds: I & O, news: I): readonly Change[];
+  /** When true, replacement deletes the old one first (it holds a name or cores that the new one needs). */
+  readonly deleteBeforeReplace?: boolean;
+  create(ctx: Context, inputs: I): Promise<{ readonly id: string; readonly outputs: O }>;
+  /**
+   * What is really there. undefined: gone. `inputs` holds the declared inputs with every drifted field set to what was
+   * seen, so that refresh names each one. On import `known` is undefined.
+   */
+  read(ctx: Context, id: string, known: (I & O) | undefined): Promise<{ readonly inputs: I; readonly outputs: O } | undefined>;
+  update(ctx: Context, id: string, olds: I & O, news: I): Promise<O>;
+  delete(ctx: Context, id: string, state: I & O): Promise<void>;
+}
+
+/** A failure for a person: where (host, machine, path), what was found, what to do. Printed without a stack trace. */
+export class UserError extends Error {}
+
+/** A create or update that failed after something of ours was made: recorded in state, so that the next run goes on from it. */
+export class PartialError extends UserError {
+  constructor(
+    message: string,
+    readonly id: string,
+    readonly outputs: Record<string, unknown>,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,122 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { EndpointArgs, OwnerArgs } from "./common";
+
+/** A new ed25519 SSH host key, made in the plugin, so that a machine's key is pinned before its first boot. */
+export class HostKey extends pulumi.CustomResource {
+  /** OpenSSH private key, PEM. Secret. */
+  declare readonly privateKey: pulumi.Output<string>;
+  /** "ssh-ed25519 AAAA…", without a comment. */
+  declare readonly publicKey: pulumi.Output<string>;
+  constructor(name: string, args: { readonly keepers?: pulumi.Input<Record<string, string>> } = {}, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:HostKey", name, { ...args, privateKey: undefined, publicKey: undefined }, {
+      ...opts,
+      additionalSecretOutputs: ["privateKey"],
+    });
+  }
+}
+
+export interface ImageArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** File name in the storage folder: letters, digits, `.`, `_`, `-`. */
+  readonly name: string;
+  /** Folder on the host; it is made a libvirt directory pool when it is none. */
+  readonly storage: string;
+  /** Exactly one of url (the host downloads it) and file (uploaded from here). */
+  readonly url?: string;
+  readonly file?: string;
+  /** "sha256:<64 hex>". */
+  readonly digest: string;
+  readonly format: "qcow2" | "raw";
+}
+
+/** A base image on one host, verified by digest; shared by every disk that overlays it. */
+export class Image extends pulumi.CustomResource {
+  /** Absolute path on the host. */
+  declare readonly path: pulumi.Output<string>;
+  declare readonly virtualSizeBytes: pulumi.Output<number>;
+  constructor(name: string, args: ImageArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Image", name, { ...args, path: undefined, virtualSizeBytes: undefined }, opts);
+  }
+}
+
+export interface VolumeArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Volume name in the pool, with its ending (`web-0.qcow2`). */
+  readonly name: string;
+  readonly storage: string;
+  readonly capacityBytes: number;
+  readonly format: "qcow2" | "raw";
+  /** Path of the image it overlays (qcow2) or is copied from (raw); none: empty. */
+  readonly base?: pulumi.Input<string>;
+  readonly baseFormat?: "qcow2" | "raw";
+}
+
+/** A disk in a directory pool. Grows in place; shrinking or a new base replaces it. */
+export class Volume extends pulumi.CustomResource {
+  declare readonly path: pulumi.Output<string>;
+  constructor(name: string, args: VolumeArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Volume", name, { ...args, path: undefined }, opts);
+  }
+}
+
+export interface CoreLeaseArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Name of the domain that the cores are for. */
+  readonly machine: string;
+  /** Logical CPUs, all siblings of each core. */
+  readonly cpus: readonly number[];
+}
+
+/** The host's own record that these CPUs belong to one machine, taken atomically: another stack or run is refused and told who holds them. */
+export class CoreLease extends pulumi.CustomResource {
+  constructor(name: string, args: CoreLeaseArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:CoreLease", name, { ...args }, opts);
+  }
+}
+
+export interface DomainArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  readonly name: string;
+  /** libvirt domain type: `kvm`, or `qemu` for emulation. */
+  readonly type: "kvm" | "qemu";
+  readonly vcpus: number;
+  /** vcpuPins[i] is the host CPU of vCPU i. Empty: vCPUs float (shared). */
+  readonly vcpuPins: readonly number[];
+  readonly emulatorPin: readonly number[];
+  readonly ioThreadPin: readonly number[];
+  readonly memoryBytes: number;
+  /** Strict memory placement; none: libvirt's default. */
+  readonly numaNode?: number;
+  readonly hugepageBytes?: number;
+  readonly disks: readonly {
+    readonly path: pulumi.Input<string>;
+    readonly format: "qcow2" | "raw";
+    /** vda, vdb, … */
+    readonly target: string;
+  }[];
+  readonly interfaces: readonly { readonly bridge: string; readonly mac: string }[];
+  readonly cloudInit: {
+    /** Full #cloud-config; secret where it holds a host key. */
+    readonly userData: pulumi.Input<string>;
+    readonly metaData: pulumi.Input<string>;
+    /** network-config, version 2. */
+    readonly networkConfig: pulumi.Input<string>;
+  };
+  /** Folder for the seed image and serial log. */
+  readonly storage: string;
+  /** Default true. */
+  readonly autostart?: boolean;
+}
+
+/** A running libvirt domain. */
+export class Domain extends pulumi.CustomResource {
+  declare readonly uuid: pulumi.Output<string>;
+  declare readonly running: pulumi.Output<boolean>;
+  constructor(name: string, args: DomainArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Domain", name, { ...args, uuid: undefined, running: undefined }, opts);
+  }
+}

@@ -1,0 +1,110 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { EndpointArgs, OwnerArgs } from "./common";
+
+export interface MachineArgs {
+  readonly endpoint: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Node name, for messages. */
+  readonly name: string;
+  /** `carved` from a host of ours, or `existing`. */
+  readonly source: "carved" | "existing";
+  /** What the operator sells (existing), or `dedicated` / `shared` pinning (carved). */
+  readonly plan: "dedicated" | "metal" | "shared";
+  /** Fewer seen from inside is an error. */
+  readonly vcpus: number;
+  /** Hypervisors accepted, in systemd-detect-virt's words; e.g. ["kvm", "none"]. Containers never are, except by naming them. */
+  readonly hypervisors: readonly string[];
+  readonly maxStealPercent: number;
+  readonly country: string;
+  /** From start to first login; seconds, default 300. */
+  readonly bootTimeoutSeconds?: number;
+  /** Changes when the machine behind the endpoint is another one (domain UUID); replaces. */
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** An SSH endpoint that answers, checked from inside; made and destroyed by nobody here. */
+export class Machine extends pulumi.CustomResource {
+  /** Evidence of the last check. */
+  declare readonly evidence: pulumi.Output<{
+    readonly checkedAt: string;
+    readonly hypervisor: string;
+    readonly vcpus: number;
+    readonly memoryBytes: number;
+    readonly stealPercent: number;
+    readonly kernel: string;
+    readonly rootDisk: { readonly device: string; readonly transport: string; readonly rotational: boolean };
+  }>;
+  constructor(name: string, args: MachineArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Machine", name, { ...args, evidence: undefined }, opts);
+  }
+}
+
+export interface NodeRuntimeArgs {
+  readonly endpoint: EndpointArgs;
+  readonly owner: OwnerArgs;
+  readonly name: string;
+  /** Exact Kubernetes version of kubelet and kubeadm, "1.34.2". */
+  readonly kubernetesVersion: string;
+  /** `preinstalled`: only checked. `apt`: installed from the repository, removed again on delete. */
+  readonly packages: { readonly source: "preinstalled" } | { readonly source: "apt"; readonly repository: string };
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** containerd, kubelet, kubeadm, kernel modules and sysctls of one node. */
+export class NodeRuntime extends pulumi.CustomResource {
+  constructor(name: string, args: NodeRuntimeArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:NodeRuntime", name, { ...args }, opts);
+  }
+}
+
+export interface ControlPlaneArgs {
+  readonly endpoint: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Kubernetes node name. */
+  readonly name: string;
+  readonly kubernetesVersion: string;
+  /** kubeadm configuration: InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration; holds no secret. */
+  readonly config: string;
+  readonly ignorePreflightErrors: readonly string[];
+  readonly timeoutSeconds: number;
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** The first control plane: `kubeadm init`, resumed after an interruption, never run over a populated etcd. */
+export class ControlPlane extends pulumi.CustomResource {
+  /** admin.conf with its context named after the cluster. Secret. */
+  declare readonly kubeconfig: pulumi.Output<string>;
+  /** "sha256:<hex>" of the cluster CA's public key. */
+  declare readonly caCertHash: pulumi.Output<string>;
+  constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:ControlPlane", name, { ...args, kubeconfig: undefined, caCertHash: undefined }, {
+      ...opts,
+      additionalSecretOutputs: ["kubeconfig"],
+    });
+  }
+}
+
+export interface MemberArgs {
+  readonly endpoint: EndpointArgs;
+  readonly owner: OwnerArgs;
+  readonly name: string;
+  readonly role: "control-plane" | "worker";
+  readonly kubernetesVersion: string;
+  /** SSH endpoint of the first control plane: a fresh token comes from it, and goes there again for drain and removal. */
+  readonly controlPlane: EndpointArgs;
+  readonly caCertHash: pulumi.Input<string>;
+  /** host:port of the API. */
+  readonly apiEndpoint: string;
+  /** JoinConfiguration without its discovery section, which is filled in at run time; holds no secret. */
+  readonly config: string;
+  readonly ignorePreflightErrors: readonly string[];
+  readonly timeoutSeconds: number;
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** A node that joined: `kubeadm join`; delete drains, removes the etcd member (control plane), the node, and resets. */
+export class Member extends pulumi.CustomResource {
+  constructor(name: string, args: MemberArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Member", name, { ...args }, opts);
+  }
+}

@@ -1,0 +1,5 @@
+module kvmesh.local/toolchain/etcd
+
+go 1.26
+
+require go.etcd.io/etcd/server/v3 v3.6.4
