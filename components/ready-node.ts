@@ -1,0 +1,19 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { Role } from "../config/spec";
+import type { EndpointArgs } from "../provider/sdk";
+
+/** What a pool ends as, carved from a host or existing: everything above the machine is the same. */
+export interface ReadyNode {
+  /** Kubernetes node name. */
+  readonly name: string;
+  readonly pool: string;
+  readonly role: Role;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly endpoint: EndpointArgs;
+  /** IPv4 address of the node's Kubernetes traffic. */
+  readonly nodeAddress: string;
+  /** Changes when the machine is another one: what was installed on it is then made anew. */
+  readonly identity: pulumi.Input<string>;
+  /** What must be there before anything is installed on the node. */
+  readonly ready: readonly pulumi.Resource[];
+}
