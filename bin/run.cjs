@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+// Runs a compiled program of this checkout: `node bin/run.cjs tools/quickstart/cli ARGS…`.
+// Needs nothing but Node.js: it installs the npm packages and compiles the sources first, when that is due.
+"use strict";
+const { spawnSync } = require("node:child_process");
+const fs = require("node:fs");
+const path = require("node:path");
+const { staleSource } = require("./ensure-built.cjs");
+
+const root = path.resolve(__dirname, "..");
+
+function fail(message) {
+  process.stderr.write(`kvmesh: ${message}\n`);
+  process.exit(1);
+}
+
+/** Runs a step of ours; its output goes to stderr, so that what the program prints stays clean. */
+function step(what, command, args) {
+  const started = Date.now();
+  process.stderr.write(`kvmesh: ${what} …\n`);
+  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  if (result.status !== 0) fail(`${what} failed after ${seconds} s (\`${command} ${args.join(" ")}\`); its output is above`);
+  process.stderr.write(`kvmesh: ${what}: ${seconds} s\n`);
+}
+
+/** True when the lock file is newer than what was installed from it. */
+function packagesAreStale() {
+  const installed = path.join(root, "node_modules", ".package-lock.json");
+  return (
+    !fs.existsSync(installed) ||
+    fs.statSync(installed).mtimeMs < fs.statSync(path.join(root, "package-lock.json")).mtimeMs
+  );
+}
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  fail(`Node.js ${process.versions.node} is too old: 20.19 or later is needed (https://nodejs.org)`);
+}
+const [program, ...args] = process.argv.slice(2);
+if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quickstart/cli");
+
+if (packagesAreStale()) {
+  step("installing npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+if (staleSource()) step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
+
+process.argv = [process.argv[0], path.join(root, "dist", `${program}.js`), ...args];
+require(process.argv[1]);

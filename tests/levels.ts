@@ -1,0 +1,77 @@
+import { ensureTools, pulumiEnv } from "../tools/toolchain";
+
+/** One level of the tests: what it runs, and what must be on the machine first. */
+export interface Level {
+  readonly name: string;
+  readonly what: string;
+  /** Compiled test files, relative to dist/. */
+  readonly files?: readonly string[];
+  /** Instead of mocha: arguments of node; exit code 0 counts as one test passed. */
+  readonly command?: readonly string[];
+  /** Of one test. */
+  readonly timeoutMs: number;
+  /** Gets what the level needs and gives the environment for it. */
+  readonly environment?: () => Promise<NodeJS.ProcessEnv>;
+}
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const engine = async (): Promise<NodeJS.ProcessEnv> => pulumiEnv(say);
+
+const clusterTools = async (): Promise<NodeJS.ProcessEnv> => {
+  await ensureTools(
+    ["kube-apiserver", "kube-controller-manager", "etcd", "pilot-discovery", "pilot-agent", "kubeadm", "kubectl"],
+    say,
+  );
+  return pulumiEnv(say);
+};
+
+export const testLevels: readonly Level[] = [
+  { name: "lint", what: "eslint, strict and type-aware", command: ["node_modules/eslint/bin/eslint.js", "."], timeoutMs: 0 },
+  {
+    name: "format",
+    what: "prettier",
+    command: ["node_modules/prettier/bin/prettier.cjs", "--check", "--log-level=warn", "."],
+    timeoutMs: 0,
+  },
+  {
+    name: "unit",
+    what: "pure functions, property tests",
+    files: ["tests/unit/**/*.test.js"],
+    timeoutMs: 30_000,
+    environment: engine,
+  },
+  { name: "component", what: "components on Pulumi's mocks", files: ["tests/component/**/*.test.js"], timeoutMs: 30_000 },
+  {
+    name: "policy",
+    what: "policies through the unknown-checking proxy",
+    files: ["tests/policy/**/*.test.js"],
+    timeoutMs: 30_000,
+  },
+  {
+    name: "engine",
+    what: "the real CLI with our plugin, on simulated hosts",
+    files: ["tests/engine/**/*.test.js"],
+    timeoutMs: 180_000,
+    environment: engine,
+  },
+  {
+    name: "mesh",
+    what: "real kube-apiserver, istiod and Envoy in network namespaces",
+    files: ["tests/lab/mesh*.test.js"],
+    timeoutMs: 300_000,
+    environment: clusterTools,
+  },
+];
+
+export const labLevels: readonly Level[] = [
+  {
+    name: "lab",
+    what: "real sshd, libvirtd, QEMU, kubeadm, istiod and Envoy",
+    files: ["tests/lab/**/*.test.js"],
+    timeoutMs: 900_000,
+    environment: clusterTools,
+  },
+];
