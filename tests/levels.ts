@@ -29,7 +29,12 @@ const clusterTools = async (): Promise<NodeJS.ProcessEnv> => {
 };
 
 export const testLevels: readonly Level[] = [
-  { name: "lint", what: "eslint, strict and type-aware", command: ["node_modules/eslint/bin/eslint.js", "."], timeoutMs: 0 },
+  {
+    name: "lint",
+    what: "eslint, strict and type-aware",
+    command: ["node_modules/eslint/bin/eslint.js", "."],
+    timeoutMs: 0,
+  },
   {
     name: "format",
     what: "prettier",
@@ -43,7 +48,12 @@ export const testLevels: readonly Level[] = [
     timeoutMs: 30_000,
     environment: engine,
   },
-  { name: "component", what: "components on Pulumi's mocks", files: ["tests/component/**/*.test.js"], timeoutMs: 30_000 },
+  {
+    name: "component",
+    what: "components on Pulumi's mocks",
+    files: ["tests/component/**/*.test.js"],
+    timeoutMs: 30_000,
+  },
   {
     name: "policy",
     what: "policies through the unknown-checking proxy",
