@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { Transport } from "../transport/transport";
 
 /** Pulumi's sentinel for a value that is not known before `up`; check and diff may meet it, the other handlers never. */
@@ -28,6 +29,8 @@ export interface Context {
   warn(message: string): void;
   /** Aborted on Ctrl-C: long waits end with an error that says that the next run goes on where this one was. */
   readonly signal: AbortSignal;
+  /** When the engine ends this call, in milliseconds since 1970 (customTimeouts); undefined: no limit. */
+  readonly deadline?: number;
 }
 
 /**
@@ -39,6 +42,13 @@ export interface Kind<I extends object, O extends object> {
   readonly token: string;
   /** Names of outputs that are always secret. */
   readonly secretOutputs?: readonly (keyof O & string)[];
+  /**
+   * Every output, and whether an update can change it. A preview shows all of a new resource's outputs as unknown, and the
+   * `volatile` ones of an update; without this table it guesses that an update changes none.
+   */
+  readonly outputs?: Readonly<Record<keyof O & string, "stable" | "volatile">>;
+  /** The inputs' schema, for the package schema; check validates with it. */
+  readonly args?: z.ZodType;
   /** Validates and fills in defaults. Values may be UNKNOWN where the typed resource takes an Input. */
   check(inputs: Record<string, unknown>): { readonly inputs: I; readonly failures: readonly CheckFailure[] };
   /** Changed properties and what each does; empty: no change. */
@@ -55,8 +65,21 @@ export interface Kind<I extends object, O extends object> {
   delete(ctx: Context, id: string, state: I & O): Promise<void>;
 }
 
+/** A kind whose inputs and outputs are its own business: what the dispatcher handles. */
+export type AnyKind = Omit<Kind<Record<string, unknown>, Record<string, unknown>>, "outputs"> & {
+  readonly outputs?: Readonly<Record<string, "stable" | "volatile">>;
+};
+
+/** Forgets a kind's types at the registry; its own check makes sure that handlers get what they ask for. */
+export function anyKind<I extends object, O extends object>(kind: Kind<I, O>): AnyKind {
+  return kind as unknown as AnyKind;
+}
+
 /** A failure for a person: where (host, machine, path), what was found, what to do. Printed without a stack trace. */
 export class UserError extends Error {}
+
+/** Thrown by the transport when a machine does not answer within its limits. A wrong host key is a plain UserError: it is never waited out. */
+export class UnreachableError extends UserError {}
 
 /** A create or update that failed after something of ours was made: recorded in state, so that the next run goes on from it. */
 export class PartialError extends UserError {
