@@ -33,6 +33,8 @@ export type Environment = "production" | "staging" | "development";
 export interface SshSpec {
   /** Path of a private key file, `~` allowed; default: the SSH agent. */
   readonly identityFile?: string;
+  /** Public keys that may log in to carved machines: lines of authorized_keys; at least the identity's own. */
+  readonly authorizedKeys: readonly string[];
 }
 
 export interface TimeoutsSpec {
@@ -102,6 +104,8 @@ export interface NetworkSpec {
   /** Default route of the machines; none means no default route. */
   readonly gateway?: string;
   readonly nameservers: readonly string[];
+  /** Machines are reached through their host's SSH server (default), or directly. */
+  readonly viaHost: boolean;
 }
 
 export type Role = "control-plane" | "worker";
@@ -129,6 +133,8 @@ export interface CarvedPoolSpec extends PoolCommon {
   readonly hosts: readonly string[];
   /** `dedicated` pins 1:1 (default); `shared` lets vCPUs float: the policy packs and production refuse it. */
   readonly cpu: "dedicated" | "shared";
+  /** Steal above this, seen from inside, fails the machine's check; default 1 %. */
+  readonly maxSteal: Percent;
 }
 
 /** Machines that exist: rented KVM instances or bare metal; never created or destroyed. */
@@ -150,6 +156,8 @@ export interface ExistingMachineSpec {
   readonly nodeAddress: string;
   /** Steal above this fails the check from inside; default 1 %. */
   readonly maxSteal: Percent;
+  /** What systemd-detect-virt may say inside; default: none for `metal`, kvm for the others. */
+  readonly hypervisors: readonly string[];
 }
 
 export interface KubernetesSpec {
@@ -228,13 +236,13 @@ export interface ResourcesSpec {
 
 export interface NamespaceSpec {
   readonly name: string;
-  /** Sidecar injection; default true when there is a mesh. */
+  /** Sidecar injection by label; default true when there is a mesh and no revision. */
   readonly injection: boolean;
   /** Istio revision instead of the injection label. */
   readonly revision?: string;
   /** Default STRICT in production, else unset. */
   readonly mtls: "STRICT" | "PERMISSIVE" | "unset";
-  /** Pod Security level enforced; default baseline. */
+  /** Pod Security level enforced; default: `privileged` with sidecars, because istio-init needs NET_ADMIN; else baseline. */
   readonly podSecurity: "privileged" | "baseline" | "restricted";
   /** Default false: the namespace exists already (such as `default`) and is only labelled. */
   readonly existing: boolean;

@@ -1,0 +1,171 @@
+import type { z } from "zod";
+import type { HostFacts } from "./facts";
+import { problem, type Problem } from "./problems";
+import type { CarvedPoolEntry, EndpointEntry, ExistingPoolEntry, HostEntry } from "./schema";
+import type { sections, maps } from "./schema";
+import type {
+  CanarySpec,
+  EndpointSpec,
+  Environment,
+  GatewaySpec,
+  HostSpec,
+  KubernetesSpec,
+  MeshSpec,
+  NamespaceSpec,
+  PoolSpec,
+  ServiceSpec,
+} from "./spec";
+import { cpuSet, type CpuSet, type Percent } from "./units";
+import { minorOf } from "./versions";
+
+/** Defaults that depend on another value: on the facts, the environment, the mesh or the entry's own name. */
+
+const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
+const KUBERNETES_APT = (version: string) => `https://pkgs.k8s.io/core:/stable:/v${minorOf(version)}/deb/`;
+
+export function completeHost(name: string, entry: HostEntry, facts: HostFacts): HostSpec {
+  const { facts: _path, endpoint, housekeeping, ...rest } = entry;
+  return {
+    ...rest,
+    name,
+    endpoint: completeEndpoint(endpoint),
+    facts,
+    housekeeping: housekeeping ?? defaultHousekeeping(facts),
+  };
+}
+
+/** The first core of each NUMA node, with all its siblings. */
+export function defaultHousekeeping(facts: HostFacts): CpuSet {
+  const first = new Map<number, { readonly socket: number; readonly core: number }>();
+  for (const cpu of [...facts.cpus].sort((a, b) => a.cpu - b.cpu)) {
+    if (!first.has(cpu.node)) first.set(cpu.node, cpu);
+  }
+  const kept = facts.cpus.filter((cpu) => {
+    const core = first.get(cpu.node)!;
+    return cpu.socket === core.socket && cpu.core === core.core;
+  });
+  return cpuSet(kept.map((cpu) => cpu.cpu));
+}
+
+function completeEndpoint(entry: EndpointEntry): EndpointSpec {
+  return entry;
+}
+
+export function completePool(
+  name: string,
+  entry: CarvedPoolEntry | ExistingPoolEntry,
+  hostNames: readonly string[],
+): PoolSpec {
+  if (!("machines" in entry)) {
+    const maxSteal = entry.maxSteal ?? ((entry.cpu === "shared" ? 100 : 1) as Percent);
+    return { ...entry, name, source: "hosts", hosts: [...(entry.hosts ?? hostNames)].sort(), maxSteal };
+  }
+  const machines = Object.entries(entry.machines)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([machine, { endpoint, nodeAddress, hypervisors, ...rest }]) => ({
+      ...rest,
+      name: machine,
+      endpoint: completeEndpoint(endpoint),
+      nodeAddress: nodeAddress ?? endpoint.address,
+      hypervisors: hypervisors ?? (rest.plan === "metal" ? ["none"] : ["kvm"]),
+    }));
+  return { name, source: "machines", role: entry.role, labels: entry.labels, machines };
+}
+
+/** Addresses of the control planes, in the order of their nodes. */
+export function controlPlaneAddresses(pools: readonly PoolSpec[]): readonly string[] {
+  return pools
+    .filter((pool) => pool.role === "control-plane")
+    .flatMap((pool) =>
+      pool.source === "hosts"
+        ? pool.addresses.slice(0, pool.count)
+        : pool.machines.map((machine) => machine.nodeAddress),
+    );
+}
+
+export function completeKubernetes(
+  entry: z.output<typeof sections.kubernetes>,
+  pools: readonly PoolSpec[],
+): KubernetesSpec {
+  const packages =
+    entry.packages.source === "apt"
+      ? { source: "apt" as const, repository: entry.packages.repository ?? KUBERNETES_APT(entry.version) }
+      : entry.packages;
+  // The checks ask for an explicit endpoint where there is more than one control plane, or none.
+  const endpoint = entry.endpoint ?? { host: controlPlaneAddresses(pools)[0] ?? "", port: 6443 };
+  return { ...entry, packages, endpoint };
+}
+
+export function completeMesh(
+  entry: z.output<typeof sections.mesh>,
+  environment: Environment,
+  problems: Problem[],
+): MeshSpec {
+  const production = environment === "production";
+  const given = entry ?? NO_MESH;
+  if (given.provider === "istio" && given.version === undefined) {
+    problems.push(problem(["mesh", "version"], undefined, "missing: give an exact version, such as 1.28.3"));
+  }
+  return {
+    ...given,
+    version: given.version ?? "",
+    charts: given.charts ?? { repository: ISTIO_REPOSITORY },
+    replicas: given.replicas ?? (production ? 2 : 1),
+    gatewayReplicas: given.gatewayReplicas ?? (production ? 2 : 1),
+    mtls: given.mtls ?? (production ? "STRICT" : "unset"),
+  };
+}
+
+const NO_MESH: NonNullable<z.output<typeof sections.mesh>> = {
+  provider: "none",
+  profile: "default",
+  hub: "",
+  imagePullPolicy: "IfNotPresent",
+  istiodResources: { requests: { cpu: "0", memory: "0" }, limits: { memory: "0" } },
+  sidecarResources: { requests: { cpu: "0", memory: "0" }, limits: { memory: "0" } },
+  traceSampling: 0,
+  gatewayServiceType: "ClusterIP",
+  istiodValues: {},
+  gatewayValues: {},
+};
+
+export function completeNamespace(
+  name: string,
+  entry: z.output<typeof maps.namespaces>,
+  environment: Environment,
+  mesh: MeshSpec,
+): NamespaceSpec {
+  const meshed = mesh.provider !== "none";
+  const injection = entry.injection ?? (meshed && entry.revision === undefined);
+  const injected = injection || entry.revision !== undefined;
+  return {
+    ...entry,
+    name,
+    // A revision replaces the injection label; both on one namespace is refused by the checks.
+    injection,
+    mtls: entry.mtls ?? (meshed && environment === "production" ? "STRICT" : "unset"),
+    // istio-init needs NET_ADMIN, which baseline refuses (docs/decisions/0060): the components refuse the pair.
+    podSecurity: entry.podSecurity ?? (injected ? "privileged" : "baseline"),
+    existing: entry.existing ?? name === "default",
+  };
+}
+
+export function completeService(key: string, entry: z.output<typeof maps.services>): ServiceSpec {
+  const versions = Object.entries(entry.versions)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, version]) => ({ ...version, name }));
+  return { ...entry, name: entry.name ?? key, targetPort: entry.targetPort ?? entry.port, versions };
+}
+
+export function completeGateway(key: string, entry: z.output<typeof maps.gateways>): GatewaySpec {
+  return { ...entry, name: entry.name ?? key, port: entry.port ?? (entry.protocol === "HTTPS" ? 443 : 80) };
+}
+
+export function completeCanary(key: string, entry: z.output<typeof maps.canaries>): CanarySpec {
+  const name = entry.name ?? key;
+  const service = entry.service ?? name;
+  const weights = Object.entries(entry.weights)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([subset, weight]) => ({ subset, weight }));
+  return { ...entry, name, service, hosts: entry.hosts ?? [service], weights };
+}

@@ -1,0 +1,161 @@
+import { checkSpec } from "./checks";
+import { checkFacts, staleness, type HostFacts } from "./facts";
+import { ConfigError, describe, didYouMean, fromIssues, problem, type Path, type Problem } from "./problems";
+import { keysAt, maps, poolSchema, SECTION_NAMES, sections } from "./schema";
+import type { CarvedPoolEntry, ExistingPoolEntry, HostEntry } from "./schema";
+import {
+  completeCanary,
+  completeGateway,
+  completeHost,
+  completeKubernetes,
+  completeMesh,
+  completeNamespace,
+  completePool,
+  completeService,
+} from "./defaults";
+import { dnsLabel } from "./schema/fields";
+import type { StackSpec } from "./spec";
+import type { z } from "zod";
+
+/** What the parser needs from outside; it opens no file and reads no clock itself. */
+export interface ParseContext {
+  /** The stack's name: the cluster's default name. */
+  readonly stack: string;
+  /** Reads and JSON-parses a facts file, relative to the checkout; throws when it can't. */
+  readonly readFacts: (path: string) => unknown;
+  /** Told what is allowed and yet worth a look. */
+  readonly warn?: (problem: Problem) => void;
+  /** For the age of the facts; default: no such warning. */
+  readonly now?: Date;
+}
+
+/**
+ * The stack file's section of namespace `kvmesh`, validated.
+ *
+ * `raw` maps each key without its namespace to its value, structured ones parsed ({ hosts: {…}, environment: "…" }).
+ * Throws one ConfigError that holds everything that is wrong.
+ */
+export function parseStack(raw: Readonly<Record<string, unknown>>, context: ParseContext): StackSpec {
+  const problems: Problem[] = [];
+  for (const key of Object.keys(raw)) {
+    if (!(SECTION_NAMES as readonly string[]).includes(key)) {
+      problems.push(
+        problem(
+          [key],
+          undefined,
+          `no such key.${didYouMean(key, SECTION_NAMES)} The keys are ${SECTION_NAMES.join(", ")}.`,
+        ),
+      );
+    }
+  }
+
+  const section = <K extends keyof typeof sections>(name: K) => {
+    const value = name === "cluster" ? (raw.cluster ?? context.stack) : raw[name];
+    return validate(sections[name], value, [name], problems) as z.output<(typeof sections)[K]> | undefined;
+  };
+  const entries = <T>(name: keyof typeof maps, complete: (key: string, entry: never) => T): T[] =>
+    namedEntries(name, raw[name], problems).map(([key, entry]) => complete(key, entry as never));
+
+  const clusterName = section("cluster");
+  const environment = section("environment") ?? "production";
+  const ssh = section("ssh");
+  const timeouts = section("timeouts");
+  const image = section("image");
+  const network = section("network");
+  const kubernetes = section("kubernetes");
+  const mesh = completeMesh(section("mesh"), environment, problems);
+  const hosts = entries("hosts", (name, entry: HostEntry) => {
+    const facts = loadFacts(name, entry.facts, context, problems);
+    return facts && completeHost(name, entry, facts);
+  }).filter((host) => host !== undefined);
+  const hostNames = keysOf(raw.hosts);
+  const pools = entries("pools", (name, entry: CarvedPoolEntry | ExistingPoolEntry) =>
+    completePool(name, entry, hostNames),
+  );
+  const partial = {
+    clusterName: clusterName ?? context.stack,
+    environment,
+    ssh,
+    timeouts,
+    hosts,
+    image,
+    network,
+    pools,
+    kubernetes: kubernetes && completeKubernetes(kubernetes, pools),
+    mesh,
+    namespaces: entries("namespaces", (name, entry: z.output<typeof maps.namespaces>) =>
+      completeNamespace(name, entry, environment, mesh),
+    ),
+    services: entries("services", completeService),
+    gateways: entries("gateways", completeGateway),
+    canaries: entries("canaries", completeCanary),
+  };
+  const findings = checkSpec(partial, raw);
+  problems.push(...findings.problems);
+  if (problems.length > 0) throw new ConfigError(`the configuration of stack ${context.stack}`, problems);
+  for (const warning of findings.warnings) context.warn?.(warning);
+  return partial as StackSpec;
+}
+
+/** Pulumi's config, "kvmesh:hosts" → text, as `parseStack` takes it: structured values are JSON there. */
+export function rawConfig(all: Readonly<Record<string, string>>, namespace = "kvmesh"): Record<string, unknown> {
+  const raw: Record<string, unknown> = {};
+  for (const [key, text] of Object.entries(all)) {
+    if (!key.startsWith(`${namespace}:`)) continue;
+    raw[key.slice(namespace.length + 1)] = /^\s*[[{]/.test(text) ? (JSON.parse(text) as unknown) : text;
+  }
+  return raw;
+}
+
+function validate(schema: z.ZodType, value: unknown, path: Path, problems: Problem[]): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  problems.push(...fromIssues(result.error.issues, value, path, (inner) => keysAt(schema, inner)));
+  return undefined;
+}
+
+/** The valid entries of a map in the order of their names; the others become problems. */
+function namedEntries(name: keyof typeof maps, value: unknown, problems: Problem[]): [string, unknown][] {
+  if (value === undefined || value === null) return [];
+  if (typeof value !== "object" || Array.isArray(value)) {
+    problems.push({ path: name, found: describe(value), message: "give a map: name, then what it is" });
+    return [];
+  }
+  const valid: [string, unknown][] = [];
+  for (const [key, entry] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const label = dnsLabel.safeParse(key);
+    if (!label.success) problems.push(problem([name, key], key, label.error.issues[0]!.message));
+    const before = problems.length;
+    const schema = name === "pools" ? poolSchema(entry) : maps[name];
+    const data = validate(schema, entry, [name, key], problems);
+    if (problems.length === before) valid.push([key, data]);
+  }
+  return valid;
+}
+
+function loadFacts(
+  host: string,
+  path: string | undefined,
+  context: ParseContext,
+  problems: Problem[],
+): HostFacts | undefined {
+  const file = path ?? `facts/${host}.json`;
+  const at = ["hosts", host, "facts"];
+  let raw: unknown;
+  try {
+    raw = context.readFacts(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    problems.push(problem(at, file, `${reason}. Write it with \`npm run facts -- ${host}\``));
+    return undefined;
+  }
+  const checked = checkFacts(raw, [...at, file]);
+  problems.push(...checked.problems);
+  const old = checked.facts && context.now && staleness(checked.facts, context.now);
+  if (old) context.warn?.(problem(at, file, `${old} with \`npm run facts -- ${host}\``));
+  return checked.facts;
+}
+
+function keysOf(value: unknown): string[] {
+  return typeof value === "object" && value !== null ? Object.keys(value).sort() : [];
+}

@@ -1,0 +1,133 @@
+import { z } from "zod";
+import * as field from "./fields";
+
+const server = {
+  address: field.text("Host name or IP address"),
+  port: field.port("SSH port").default(22),
+  user: field.text("Login name; needs sudo without a password unless it is root").default("root"),
+  hostKey: field.hostKey,
+};
+
+const endpoint = z
+  .strictObject({
+    ...server,
+    bastion: z.strictObject(server).meta({ description: "SSH server to go through" }).optional(),
+  })
+  .meta({ description: "SSH server and the key that proves it" });
+
+const location = z
+  .strictObject({
+    country: field.country,
+    site: field.text("City or data centre").optional(),
+    operator: field.text("Who runs the hardware").optional(),
+  })
+  .meta({ description: "Where the hardware stands" });
+
+export const ssh = z.strictObject({
+  identityFile: field.text("Private key file, ~ allowed; default: the SSH agent").optional(),
+  authorizedKeys: z
+    .array(field.authorizedKey)
+    .meta({ description: "Public keys that may log in to carved machines: at least the identity's own" })
+    .default([]),
+});
+
+export const timeouts = z.strictObject({
+  connect: field.duration("One TCP connect and SSH handshake").prefault("15s"),
+  boot: field.duration("From a machine's start to its first SSH login").prefault("5m"),
+  kubeadm: field.duration("kubeadm init or join of one machine").prefault("10m"),
+  rollout: field.duration("A Helm release or a Deployment until it is ready").prefault("10m"),
+});
+
+export const host = z.strictObject({
+  endpoint,
+  location,
+  facts: field
+    .text("Facts file, relative to the checkout, written by `npm run facts`; default facts/<host>.json")
+    .optional(),
+  housekeeping: field
+    .cpuList("CPUs kept for the host itself; default: the first core of each NUMA node, with its siblings")
+    .optional(),
+  storage: field.absolutePath("Folder on the host for images and disks").default("/var/lib/kvmesh"),
+  accelerator: z
+    .enum(["kvm", "qemu"])
+    .meta({ description: "libvirt domain type; qemu is emulation, refused in production" })
+    .default("kvm"),
+  hugepages: field.bytes("Back machines with hugepages of this size; default: none").optional(),
+});
+
+export const image = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[\w][\w.-]{0,127}$/, "a file name has letters, digits, dot, underscore and hyphen")
+    .meta({ description: "File name of the image on the hosts" }),
+  url: z
+    .url({ protocol: /^https?$/, error: "give an http or https URL" })
+    .meta({ description: "Downloaded by each host" })
+    .optional(),
+  file: field.text("Uploaded from here: a path relative to the checkout").optional(),
+  digest: field.digest,
+  format: z.enum(["qcow2", "raw"]).default("qcow2"),
+});
+
+export const network = z.strictObject({
+  bridge: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,15}$/, "a Linux interface name has 1 to 15 letters, digits, _, . and -")
+    .meta({ description: "Linux bridge on each host" }),
+  cidr: field.cidr("The machines' network"),
+  gateway: field.address.optional(),
+  nameservers: z.array(field.address).default([]),
+  viaHost: field
+    .flag("Reach machines through their host's SSH server; false: this machine has a route to them")
+    .default(true),
+});
+
+const pool = {
+  role: z.enum(["control-plane", "worker"]),
+  labels: field.labels.meta({ description: "Kubernetes node labels" }).default({}),
+};
+
+export const carvedPool = z
+  .strictObject({
+    ...pool,
+    count: field.count("Number of machines", 0, 5000),
+    vcpus: field.count("vCPUs of each machine", 1, 512),
+    memory: field.bytes("Memory of each machine"),
+    disk: field.bytes("Root disk of each machine"),
+    addresses: field.addresses,
+    hosts: z.array(z.string()).min(1).meta({ description: "Hosts to use; default: all" }).optional(),
+    cpu: z
+      .enum(["dedicated", "shared"])
+      .meta({ description: "dedicated: each vCPU has a host CPU of its own; shared is refused in production" })
+      .default("dedicated"),
+    maxSteal: field.percent("Steal above this, seen from inside, fails the machine's check; default 1").optional(),
+  })
+  .meta({ description: "Machines carved from hosts" });
+
+const machine = z.strictObject({
+  endpoint,
+  location,
+  plan: z
+    .enum(["dedicated", "metal", "shared"])
+    .meta({ description: "What the operator sells; shared is refused in production" }),
+  vcpus: field.count("vCPUs that the plan promises", 1, 512),
+  nodeAddress: field.address.optional(),
+  maxSteal: field.percent("Steal above this fails the check from inside").prefault(1),
+  hypervisors: z
+    .array(z.string().min(1))
+    .min(1)
+    .meta({ description: "What systemd-detect-virt may say inside; default: none for metal, kvm for the others" })
+    .optional(),
+});
+
+export const existingPool = z
+  .strictObject({
+    ...pool,
+    machines: z.record(field.dnsLabel, machine).meta({ description: "Machines by Kubernetes node name" }),
+  })
+  .meta({ description: "Machines that exist; never created or destroyed" });
+
+export type EndpointEntry = z.output<typeof endpoint>;
+export type HostEntry = z.output<typeof host>;
+export type CarvedPoolEntry = z.output<typeof carvedPool>;
+export type ExistingPoolEntry = z.output<typeof existingPool>;
