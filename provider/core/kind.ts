@@ -60,7 +60,11 @@ export interface Kind<I extends object, O extends object> {
    * What is really there. undefined: gone. `inputs` holds the declared inputs with every drifted field set to what was
    * seen, so that refresh names each one. On import `known` is undefined.
    */
-  read(ctx: Context, id: string, known: (I & O) | undefined): Promise<{ readonly inputs: I; readonly outputs: O } | undefined>;
+  read(
+    ctx: Context,
+    id: string,
+    known: (I & O) | undefined,
+  ): Promise<{ readonly inputs: I; readonly outputs: O } | undefined>;
   update(ctx: Context, id: string, olds: I & O, news: I): Promise<O>;
   delete(ctx: Context, id: string, state: I & O): Promise<void>;
 }

@@ -1,0 +1,38 @@
+import type { Change } from "./kind";
+import { isObject } from "./values";
+
+export type Effect = Change["effect"];
+
+/**
+ * Changed inputs with the effect that the table gives to their top-level property. A value that is not known yet counts as changed.
+ * Paths go as deep as the values differ: "disks[0].path".
+ */
+export function changesOf<I extends object>(
+  olds: I,
+  news: I,
+  effects: { readonly [name in keyof Required<I>]: Effect },
+): Change[] {
+  const changes: Change[] = [];
+  for (const name of Object.keys(effects) as (keyof I & string)[]) {
+    for (const property of differences(name, olds[name], news[name])) changes.push({ property, effect: effects[name] });
+  }
+  return changes;
+}
+
+/** Paths below `path` at which two values differ; absent and undefined are the same. */
+export function differences(path: string, a: unknown, b: unknown): string[] {
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const paths: string[] = [];
+    for (let i = 0; i < Math.max(a.length, b.length); i++) paths.push(...differences(`${path}[${i}]`, a[i], b[i]));
+    return paths;
+  }
+  if (isObject(a) && isObject(b)) {
+    const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+    return keys.flatMap((key) => differences(`${path}${segment(key)}`, a[key], b[key]));
+  }
+  return a === b || (a ?? undefined) === (b ?? undefined) ? [] : [path];
+}
+
+function segment(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}

@@ -1,0 +1,63 @@
+import { Struct } from "google-protobuf/google/protobuf/struct_pb";
+import type { JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
+
+/** A resource's properties as plain data. */
+export type Properties = Record<string, unknown>;
+
+/** Marks an object on the wire as a special value; the engine's own signature, the same in every Pulumi SDK. */
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+
+/** Properties without secret wrappers, and which top-level properties held one. */
+export interface Unwrapped {
+  readonly values: Properties;
+  readonly secrets: ReadonlySet<string>;
+}
+
+export function isObject(value: unknown): value is Properties {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function fromStruct(struct: Struct | undefined): Unwrapped {
+  const secrets = new Set<string>();
+  const values: Properties = {};
+  for (const [name, value] of Object.entries(struct?.toJavaScript() ?? {})) {
+    // Added by SDKs that fill in defaults themselves; no property of ours.
+    if (name.startsWith("__")) continue;
+    values[name] = unwrap(value, () => secrets.add(name));
+  }
+  return { values, secrets };
+}
+
+/** Every named top-level property is wrapped as a secret; undefined values are left out, as on the wire. */
+export function toStruct(values: Properties, secrets: Iterable<string> = []): Struct {
+  const names = new Set(secrets);
+  const out: Record<string, JavaScriptValue> = {};
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) continue;
+    const plain = wire(value);
+    out[name] = names.has(name) ? { [SIGNATURE]: SECRET, value: plain } : plain;
+  }
+  return Struct.fromJavaScript(out);
+}
+
+function unwrap(value: unknown, onSecret: () => void): unknown {
+  if (Array.isArray(value)) return value.map((item) => unwrap(item, onSecret));
+  if (!isObject(value)) return value;
+  if (value[SIGNATURE] === SECRET) {
+    onSecret();
+    return unwrap(value["value"], onSecret);
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unwrap(item, onSecret)]));
+}
+
+/** google-protobuf refuses undefined and anything that is not JSON. */
+function wire(value: unknown): JavaScriptValue {
+  if (Array.isArray(value)) return value.map((item: unknown) => wire(item ?? null));
+  if (isObject(value)) {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    return Object.fromEntries(entries.map(([key, item]) => [key, wire(item)]));
+  }
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
+  return null;
+}
