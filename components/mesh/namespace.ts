@@ -28,25 +28,25 @@ export class MeshNamespace extends pulumi.ComponentResource {
 }
 
 /**
- * Exactly one of injection label and revision, or injection said to be off.
+ * One of injection label and revision, or injection said to be off; never both.
  *
  * Sidecars capture traffic by the init container `istio-init`, which needs the capabilities NET_ADMIN and NET_RAW: the
  * Pod Security levels baseline and restricted refuse every pod that has it. kvmesh does not install Istio's CNI plugin
  * yet, which would do without; so an injected namespace can only enforce `privileged`. `warn` is `restricted` all the
  * same: it is judged on Deployments, before injection, and so still tells of workloads that ask for too much.
  *
- * @throws MeshInputError when the Pod Security level would refuse every injected pod, or a revision has no injection.
+ * @throws MeshInputError when the Pod Security level would refuse every injected pod, or both label and revision are asked for.
  */
 export function namespaceLabels(args: MeshNamespaceArgs): Record<string, string> {
   const where = `namespace ${args.name}`;
-  if (args.revision !== undefined && !args.injection) {
+  if (args.revision !== undefined && args.injection) {
     throw new MeshInputError(
       where,
-      `revision "${args.revision}" with injection off`,
-      "Remove the revision, or turn injection on",
+      `revision "${args.revision}" and injection together`,
+      "The revision injects by itself: set injection to false",
     );
   }
-  if (args.injection && args.podSecurity !== "privileged") {
+  if ((args.injection || args.revision !== undefined) && args.podSecurity !== "privileged") {
     throw new MeshInputError(
       where,
       `podSecurity "${args.podSecurity}" with sidecar injection`,
