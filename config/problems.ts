@@ -58,7 +58,7 @@ export function problem(path: Path, value: unknown, message: string): Problem {
 
 /** ` Did you mean "x"?`, or nothing where no candidate is near. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
-  const limit = Math.max(2, Math.floor(word.length / 3));
+  const limit = Math.max(2, Math.ceil(word.length * 0.4));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

@@ -1,0 +1,146 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { CarvedPoolSpec, HostSpec, NetworkSpec, TimeoutsSpec } from "../../config/spec";
+import { parseCidr } from "../../config/ipv4";
+import {
+  CoreLease,
+  Domain,
+  HostKey,
+  Machine,
+  Volume,
+  type EndpointArgs,
+  type Image,
+  type OwnerArgs,
+} from "../../provider/sdk";
+import type { ReadyNode } from "../ready-node";
+import { macOf, metaData, networkConfig, userData } from "./cloud-init";
+import type { Placement } from "./placement";
+
+export interface CarvedMachineArgs {
+  readonly owner: OwnerArgs;
+  readonly pool: CarvedPoolSpec;
+  readonly host: HostSpec;
+  readonly image: Image;
+  readonly imageFormat: "qcow2" | "raw";
+  readonly network: NetworkSpec;
+  readonly placement: Placement;
+  readonly address: string;
+  readonly authorizedKeys: readonly string[];
+  readonly timeouts: TimeoutsSpec;
+}
+
+/** One virtual machine on one host: its cores leased, its host key pinned before it exists, checked from inside. */
+export class CarvedMachine extends pulumi.ComponentResource {
+  readonly node: ReadyNode;
+
+  constructor(name: string, args: CarvedMachineArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("kvmesh:nodes:CarvedMachine", name, {}, opts);
+    const { owner, pool, host, placement, network } = args;
+    // etcd's data is on it: no plan may drop or replace it in passing.
+    const protect = owner.environment === "production" && pool.role === "control-plane";
+
+    const key = new HostKey(name, {}, { parent: this });
+    const lease =
+      placement.cpus.length === 0
+        ? undefined
+        : new CoreLease(name, { host: host.endpoint, owner, machine: name, cpus: placement.cpus }, { parent: this });
+    const disk = new Volume(
+      name,
+      {
+        host: host.endpoint,
+        owner,
+        name: `${name}.qcow2`,
+        storage: host.storage,
+        capacityBytes: pool.disk,
+        format: "qcow2",
+        base: args.image.path,
+        baseFormat: args.imageFormat,
+      },
+      { parent: this, protect },
+    );
+    const threads = hostThreads(host, placement.numaNode);
+    const mac = macOf(owner.cluster, name);
+    const domain = new Domain(
+      name,
+      {
+        host: host.endpoint,
+        owner,
+        name,
+        type: host.accelerator,
+        vcpus: pool.vcpus,
+        vcpuPins: placement.vcpuPins,
+        emulatorPin: threads,
+        ioThreadPin: threads,
+        memoryBytes: pool.memory,
+        numaNode: placement.numaNode,
+        hugepageBytes: host.hugepages,
+        disks: [{ path: disk.path, format: "qcow2", target: "vda" }],
+        interfaces: [{ bridge: network.bridge, mac }],
+        cloudInit: {
+          userData: pulumi
+            .all([key.privateKey, key.publicKey])
+            .apply(([privateKey, publicKey]) =>
+              userData({ hostname: name, hostKey: { privateKey, publicKey }, authorizedKeys: args.authorizedKeys }),
+            ),
+          metaData: metaData(name),
+          networkConfig: networkConfig({
+            mac,
+            address: args.address,
+            prefix: parseCidr(network.cidr).prefix,
+            gateway: network.gateway,
+            nameservers: network.nameservers,
+          }),
+        },
+        storage: host.storage,
+      },
+      { parent: this, protect, dependsOn: lease ? [lease] : [] },
+    );
+    const endpoint = endpointOf(args.address, key.publicKey, host, network);
+    const machine = new Machine(
+      name,
+      {
+        endpoint,
+        owner,
+        name,
+        source: "carved",
+        plan: pool.cpu,
+        vcpus: pool.vcpus,
+        hypervisors: [host.accelerator],
+        maxStealPercent: pool.maxSteal,
+        country: host.location.country,
+        bootTimeoutSeconds: args.timeouts.boot / 1000,
+        identity: domain.uuid,
+      },
+      { parent: this, dependsOn: [domain] },
+    );
+
+    this.node = {
+      name,
+      pool: pool.name,
+      role: pool.role,
+      labels: pool.labels,
+      endpoint,
+      nodeAddress: args.address,
+      identity: domain.uuid,
+      ready: [machine],
+    };
+    this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
+  }
+}
+
+/** Where emulator and I/O threads run: housekeeping CPUs of the machine's own NUMA node, or all of them. */
+function hostThreads({ housekeeping, facts }: HostSpec, numaNode: number | undefined): readonly number[] {
+  const onNode = new Set(facts.cpus.filter((cpu) => cpu.node === numaNode).map((cpu) => cpu.cpu));
+  const local = housekeeping.filter((cpu) => onNode.has(cpu));
+  return local.length > 0 ? local : housekeeping;
+}
+
+/** Through the host, or the way that the host itself is reached. */
+function endpointOf(
+  address: string,
+  hostKey: pulumi.Output<string>,
+  host: HostSpec,
+  network: NetworkSpec,
+): EndpointArgs {
+  const { bastion, ...direct } = host.endpoint;
+  return { address, port: 22, user: "root", hostKey, bastion: network.viaHost ? direct : bastion };
+}

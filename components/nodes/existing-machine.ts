@@ -1,0 +1,49 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { ExistingMachineSpec, ExistingPoolSpec, TimeoutsSpec } from "../../config/spec";
+import { Machine, type OwnerArgs } from "../../provider/sdk";
+import type { ReadyNode } from "../ready-node";
+
+export interface ExistingMachineArgs {
+  readonly owner: OwnerArgs;
+  readonly pool: ExistingPoolSpec;
+  readonly machine: ExistingMachineSpec;
+  readonly timeouts: TimeoutsSpec;
+}
+
+/** A rented instance or bare metal: checked from inside, never created or destroyed. */
+export class ExistingMachine extends pulumi.ComponentResource {
+  readonly node: ReadyNode;
+
+  constructor(name: string, args: ExistingMachineArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("kvmesh:nodes:ExistingMachine", name, {}, opts);
+    const { owner, pool, machine: spec, timeouts } = args;
+    const machine = new Machine(
+      name,
+      {
+        endpoint: spec.endpoint,
+        owner,
+        name,
+        source: "existing",
+        plan: spec.plan,
+        vcpus: spec.vcpus,
+        hypervisors: spec.hypervisors,
+        maxStealPercent: spec.maxSteal,
+        country: spec.location.country,
+        bootTimeoutSeconds: timeouts.boot / 1000,
+      },
+      { parent: this },
+    );
+    this.node = {
+      name,
+      pool: pool.name,
+      role: pool.role,
+      labels: pool.labels,
+      endpoint: spec.endpoint,
+      nodeAddress: spec.nodeAddress,
+      // A reinstalled machine has other host keys; whoever changes the pinned key says so.
+      identity: spec.endpoint.hostKey,
+      ready: [machine],
+    };
+    this.registerOutputs({ address: spec.nodeAddress });
+  }
+}

@@ -1,0 +1,90 @@
+import type { HostSpec } from "../../config/spec";
+
+/** What is free on one host while machines are being placed. */
+export interface HostLedger {
+  readonly host: HostSpec;
+  /** In the order of their numbers. */
+  readonly nodes: readonly NodeLedger[];
+  controlPlanes: number;
+  /** Pool → machines of it on this host. */
+  readonly machinesOf: Map<string, number>;
+}
+
+interface NodeLedger {
+  readonly node: number;
+  /** In the order of their first CPU. */
+  free: readonly Core[];
+  /** Bytes. */
+  freeMemory: number;
+}
+
+/** A physical core: what is given to one machine or to none. */
+export interface Core {
+  readonly node: number;
+  /** All siblings, ascending. */
+  readonly cpus: readonly number[];
+}
+
+/**
+ * Memory of each NUMA node that machines never get: the kernel, libvirt and QEMU's own part of each guest live there.
+ * Hugepages are set aside for guests alone, so of those all are free.
+ */
+function reserveOf(bytes: number): number {
+  return Math.max(2 ** 30, bytes * 0.05);
+}
+
+/** The whole host free, but for its housekeeping cores: one with any housekeeping CPU is kept whole. */
+export function ledgerOf(host: HostSpec): HostLedger {
+  const { facts, housekeeping, hugepages } = host;
+  const kept = new Set(housekeeping);
+  const cores = new Map<string, { node: number; cpus: number[] }>();
+  for (const { cpu, core, socket, node } of [...facts.cpus].sort((a, b) => a.cpu - b.cpu)) {
+    const key = `${socket}/${core}`;
+    const entry = cores.get(key) ?? { node, cpus: [] };
+    entry.cpus.push(cpu);
+    cores.set(key, entry);
+  }
+  const free = [...cores.values()].filter((core) => !core.cpus.some((cpu) => kept.has(cpu)));
+  const numbers = new Set([...facts.cpus.map((cpu) => cpu.node), ...facts.memory.map((memory) => memory.node)]);
+  const nodes = [...numbers]
+    .sort((a, b) => a - b)
+    .map((node) => ({
+      node,
+      free: free.filter((core) => core.node === node),
+      freeMemory: hugepages === undefined ? plainMemory(host, node) : hugeMemory(host, node, hugepages),
+    }));
+  return { host, nodes, controlPlanes: 0, machinesOf: new Map() };
+}
+
+function plainMemory({ facts }: HostSpec, node: number): number {
+  const bytes = facts.memory.find((memory) => memory.node === node)?.bytes ?? 0;
+  const huge = facts.hugepages
+    .filter((pages) => pages.node === node)
+    .reduce((sum, pages) => sum + pages.sizeBytes * pages.count, 0);
+  return Math.max(0, Math.floor(bytes - huge - reserveOf(bytes)));
+}
+
+function hugeMemory({ facts }: HostSpec, node: number, pageSize: number): number {
+  const pages = facts.hugepages.find((entry) => entry.node === node && entry.sizeBytes === pageSize);
+  return pages ? pages.sizeBytes * pages.count : 0;
+}
+
+/** The free cores that these CPUs are threads of, in the order of the CPUs; undefined when one is taken, kept or gone. */
+export function coresOf(ledger: HostLedger, cpus: readonly number[]): readonly Core[] | undefined {
+  const cores = new Set<Core>();
+  for (const cpu of cpus) {
+    const core = ledger.nodes.flatMap((node) => node.free).find((candidate) => candidate.cpus.includes(cpu));
+    if (!core) return undefined;
+    cores.add(core);
+  }
+  return [...cores];
+}
+
+/** "osl1-a: NUMA node 0: 3 cores (6 CPUs), 20.0 GiB; …" */
+export function freeReport({ host, nodes }: HostLedger): string {
+  const parts = nodes.map(({ node, free, freeMemory }) => {
+    const cpus = free.reduce((sum, core) => sum + core.cpus.length, 0);
+    return `NUMA node ${node}: ${free.length} cores (${cpus} CPUs), ${(freeMemory / 2 ** 30).toFixed(1)} GiB`;
+  });
+  return `${host.name}: ${parts.join("; ")}`;
+}

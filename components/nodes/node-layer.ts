@@ -1,0 +1,153 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { CarvedPoolSpec, HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
+import { formatCpuSet } from "../../config/units";
+import { Image, type OwnerArgs } from "../../provider/sdk";
+import type { ReadyNode } from "../ready-node";
+import { CarvedMachine } from "./carved-machine";
+import { ExistingMachine } from "./existing-machine";
+import { place, type MachineRequest, type Placed, type Placement } from "./placement";
+
+export type NodeLayerArgs = Pick<StackSpec, "ssh" | "timeouts" | "hosts" | "image" | "network" | "pools"> & {
+  readonly owner: OwnerArgs;
+  /** What the last update placed; those machines stay where they are. */
+  readonly placed: readonly Placed[];
+};
+
+/** A node as the stack's outputs show it, and as the next run remembers its place. */
+export interface NodeSummary {
+  readonly name: string;
+  readonly pool: string;
+  readonly role: string;
+  readonly address: string;
+  /** Country and site, "NO Oslo". */
+  readonly location: string;
+  /** Host that it is carved from; absent for existing machines. */
+  readonly host?: string;
+  /** Host CPUs that are its own, "2-5"; "shared" where it has none. */
+  readonly cpus?: string;
+  /** vcpuPins[i] is the host CPU of vCPU i. */
+  readonly vcpuPins?: readonly number[];
+}
+
+/** Every node of the stack: machines carved from hosts by the core ledger, and machines that exist. */
+export class NodeLayer extends pulumi.ComponentResource {
+  /** In the order of pools and of nodes in each. */
+  readonly nodes: readonly ReadyNode[];
+  readonly summary: readonly NodeSummary[];
+
+  constructor(name: string, args: NodeLayerArgs, opts?: pulumi.ComponentResourceOptions) {
+    // Placed before anything is declared: a misfit leaves no half of a plan.
+    const placements = new Map(
+      place(args.hosts, machineRequests(args.pools, args.owner.cluster), args.placed).map((entry) => [
+        entry.name,
+        entry,
+      ]),
+    );
+    super("kvmesh:nodes:NodeLayer", name, {}, opts);
+    const used = new Set([...placements.values()].map((placement) => placement.host));
+    const hosts = new Map(args.hosts.map((host) => [host.name, host]));
+    const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args)]));
+
+    const nodes: ReadyNode[] = [];
+    const summary: NodeSummary[] = [];
+    for (const pool of args.pools) {
+      if (pool.source === "machines") {
+        for (const machine of pool.machines) {
+          const { node } = new ExistingMachine(
+            machine.name,
+            { owner: args.owner, pool, machine, timeouts: args.timeouts },
+            { parent: this },
+          );
+          nodes.push(node);
+          summary.push({ ...summarize(node), location: locationText(machine.location) });
+        }
+        continue;
+      }
+      for (let index = 0; index < pool.count; index++) {
+        const node = nodeName(args.owner.cluster, pool, index);
+        const placement = placements.get(node)!;
+        const host = hosts.get(placement.host)!;
+        const machine = new CarvedMachine(
+          node,
+          {
+            owner: args.owner,
+            pool,
+            host,
+            image: images.get(host.name)!,
+            imageFormat: needed(args.image, "image").format,
+            network: needed(args.network, "network"),
+            placement,
+            address: pool.addresses[index]!,
+            authorizedKeys: args.ssh.authorizedKeys,
+            timeouts: args.timeouts,
+          },
+          { parent: this },
+        );
+        nodes.push(machine.node);
+        summary.push({ ...summarize(machine.node), location: locationText(host.location), ...placeText(placement) });
+      }
+    }
+    this.nodes = nodes;
+    this.summary = summary;
+    this.registerOutputs({ nodes: summary });
+  }
+
+  private imageOn(host: HostSpec, args: NodeLayerArgs): Image {
+    const image: ImageSpec = needed(args.image, "image");
+    return new Image(
+      host.name,
+      {
+        host: host.endpoint,
+        owner: args.owner,
+        name: image.name,
+        storage: host.storage,
+        url: image.url,
+        file: image.file,
+        digest: image.digest,
+        format: image.format,
+      },
+      { parent: this },
+    );
+  }
+}
+
+/** Node i of a carved pool. */
+export function nodeName(cluster: string, pool: PoolSpec, index: number): string {
+  return `${cluster}-${pool.name}-${index}`;
+}
+
+/** What the ledger is asked for: one request a machine of the carved pools. */
+export function machineRequests(pools: readonly PoolSpec[], cluster: string): readonly MachineRequest[] {
+  return pools
+    .filter((pool): pool is CarvedPoolSpec => pool.source === "hosts")
+    .flatMap((pool) =>
+      Array.from({ length: pool.count }, (_, index) => ({
+        name: nodeName(cluster, pool, index),
+        pool: pool.name,
+        index,
+        role: pool.role,
+        vcpus: pool.vcpus,
+        memory: pool.memory,
+        hosts: pool.hosts,
+        cpu: pool.cpu,
+      })),
+    );
+}
+
+function summarize({ name, pool, role, nodeAddress }: ReadyNode): Omit<NodeSummary, "location"> {
+  return { name, pool, role, address: nodeAddress };
+}
+
+function placeText({ host, cpus, vcpuPins }: Placement): Pick<NodeSummary, "host" | "cpus" | "vcpuPins"> {
+  return { host, cpus: cpus.length === 0 ? "shared" : formatCpuSet(cpus), vcpuPins };
+}
+
+function locationText({ country, site }: { readonly country: string; readonly site?: string }): string {
+  return site === undefined ? country : `${country} ${site}`;
+}
+
+/** The parser refuses a carved pool without image or network; this guards programs that make a spec themselves. */
+function needed<T extends ImageSpec | NetworkSpec>(value: T | undefined, section: string): T {
+  if (value === undefined) throw new Error(`${section}: missing, and a pool is carved from hosts`);
+  return value;
+}
