@@ -1,0 +1,22 @@
+import { z } from "zod";
+import { endpoint, owner, text } from "../core/check";
+import { caHash, exactVersion, identity, nodeName } from "../node/inputs";
+
+export const memberArgs = z.strictObject({
+  endpoint,
+  owner,
+  name: nodeName,
+  role: z.enum(["control-plane", "worker"]),
+  kubernetesVersion: exactVersion,
+  controlPlane: endpoint,
+  caCertHash: caHash,
+  apiEndpoint: text(/^[A-Za-z0-9[][A-Za-z0-9.:\]-]*:\d+$/, 'host and port of the API, "10.0.0.10:6443"'),
+  config: z.string().min(1),
+  ignorePreflightErrors: z.array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check")).default([]),
+  timeoutSeconds: z.number().positive().default(600),
+  identity,
+});
+
+export type MemberInputs = z.output<typeof memberArgs>;
+/** A node's being there is all that there is to know. */
+export type MemberOutputs = Record<never, never>;
