@@ -1,0 +1,3 @@
+module kvmesh.local/images
+
+go 1.24
