@@ -1,0 +1,72 @@
+import { resourcePolicy, subjectOf, type Finding, type Judge, type Judged } from "./frame";
+import { at, text } from "./read";
+
+/** Types of ours that connect over SSH, and where their endpoints are. */
+const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
+  "kvmesh:index:Image": ["host"],
+  "kvmesh:index:Volume": ["host"],
+  "kvmesh:index:CoreLease": ["host"],
+  "kvmesh:index:Domain": ["host"],
+  "kvmesh:index:Machine": ["endpoint"],
+  "kvmesh:index:NodeRuntime": ["endpoint"],
+  "kvmesh:index:ControlPlane": ["endpoint"],
+  "kvmesh:index:Member": ["endpoint", "controlPlane"],
+};
+
+const HOST_KEY = /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+=*$/;
+const KEY_REQUIRED = "the server's public key, as `ssh-ed25519 AAAA…`";
+
+export const sshHostKey = resourcePolicy("ssh-host-key", {
+  ...endpointJudges(function* (resource, path) {
+    for (const [where, endpoint] of [
+      [path, at(resource.props, path)],
+      [`${path}.bastion`, at(resource.props, path, "bastion")],
+    ] as const) {
+      if (where.endsWith("bastion") && endpoint === undefined) continue;
+      yield* checkKey(resource, `${where}.hostKey`, text(at(endpoint, "hostKey")));
+    }
+  }),
+  ...commandJudges(function* (resource) {
+    yield* checkKey(resource, "connection.hostKey", text(at(resource.props, "connection", "hostKey")));
+    const proxy = at(resource.props, "connection", "proxy");
+    if (proxy !== undefined) yield* checkKey(resource, "connection.proxy.hostKey", text(at(proxy, "hostKey")));
+  }),
+});
+
+function* checkKey(resource: Judged, where: string, key: string | undefined): Iterable<Finding> {
+  if (key !== undefined && HOST_KEY.test(key.trim().split(/\s+/).slice(0, 2).join(" "))) return;
+  const found = key === undefined || key === "" ? `no ${where}` : `a ${where} that is no public key`;
+  yield { subject: subjectOf(resource), found, required: KEY_REQUIRED };
+}
+
+/** Says only that there is a password: judges see decrypted secrets. */
+export const sshKeyOnly = resourcePolicy("ssh-key-only", {
+  ...endpointJudges(function* (resource, path) {
+    yield* checkPassword(resource, path, at(resource.props, path));
+    yield* checkPassword(resource, `${path}.bastion`, at(resource.props, path, "bastion"));
+  }),
+  ...commandJudges(function* (resource) {
+    yield* checkPassword(resource, "connection", at(resource.props, "connection"));
+    yield* checkPassword(resource, "connection.proxy", at(resource.props, "connection", "proxy"));
+  }),
+});
+
+function* checkPassword(resource: Judged, where: string, connection: unknown): Iterable<Finding> {
+  if (at(connection, "password") === undefined) return;
+  yield { subject: subjectOf(resource), found: `a password in ${where}`, required: "a private key or the SSH agent" };
+}
+
+function endpointJudges(judge: (resource: Judged, path: string) => Iterable<Finding>): Readonly<Record<string, Judge>> {
+  return Object.fromEntries(
+    Object.entries(ENDPOINTS).map(([type, paths]) => [
+      type,
+      function* (resource: Judged) {
+        for (const path of paths) yield* judge(resource, path);
+      },
+    ]),
+  );
+}
+
+function commandJudges(judge: Judge): Readonly<Record<string, Judge>> {
+  return Object.fromEntries(["Command", "CopyToRemote", "CopyFile"].map((name) => [`command:remote:${name}`, judge]));
+}

@@ -1,0 +1,121 @@
+import { resourcePolicy, subjectOf, type Finding, type Judged } from "./frame";
+import { at, cpuText, number, numbers, text, texts } from "./read";
+
+const DOMAIN = "kvmesh:index:Domain";
+const MACHINE = "kvmesh:index:Machine";
+
+/** The first rule of the project: shared vCPUs make a mesh slow, and nothing above can repair it. */
+export const nodeDedicatedCpu = resourcePolicy("node-dedicated-cpu", {
+  *[DOMAIN](domain) {
+    const vcpus = number(at(domain.props, "vcpus")) ?? 0;
+    const pins = numbers(at(domain.props, "vcpuPins"));
+    const required = `${vcpus} pins, one host CPU of its own for each vCPU`;
+    if (pins.length === 0) {
+      yield {
+        subject: subjectOf(domain),
+        found: `vcpuPins [] for ${vcpus} vCPUs: they share the host's CPUs`,
+        required,
+      };
+    } else if (pins.length !== vcpus) {
+      yield {
+        subject: subjectOf(domain),
+        found: `${pins.length} pins for ${vcpus} vCPUs (vcpuPins ${cpuText(pins)})`,
+        required,
+      };
+    }
+  },
+  *[MACHINE](machine) {
+    const plan = text(at(machine.props, "plan"));
+    if (plan === "dedicated" || plan === "metal") return;
+    yield { subject: subjectOf(machine), found: `plan "${plan ?? "none"}"`, required: 'plan "dedicated" or "metal"' };
+  },
+});
+
+export const nodeKvmOnly = resourcePolicy("node-kvm-only", {
+  *[DOMAIN](domain) {
+    const type = text(at(domain.props, "type"));
+    if (type !== "kvm") {
+      const found = type === "qemu" ? 'libvirt type "qemu", which is emulation' : `libvirt type "${type ?? "none"}"`;
+      yield { subject: subjectOf(domain), found, required: 'type "kvm"' };
+    }
+  },
+  *[MACHINE](machine) {
+    const accepted = texts(at(machine.props, "hypervisors"));
+    const others = accepted.filter((hypervisor) => hypervisor !== "kvm" && hypervisor !== "none");
+    if (others.length === 0 && accepted.length > 0) return;
+    yield {
+      subject: subjectOf(machine),
+      found: accepted.length === 0 ? "no hypervisor named" : `hypervisors ${others.join(", ")} accepted`,
+      required: "only kvm and none (bare metal)",
+    };
+  },
+});
+
+export const nodeMinVcpus = resourcePolicy("node-min-vcpus", { [DOMAIN]: atLeastFour, [MACHINE]: atLeastFour });
+
+function* atLeastFour(node: Judged): Iterable<Finding> {
+  const vcpus = number(at(node.props, "vcpus")) ?? 0;
+  if (vcpus < 4) yield { subject: subjectOf(node), found: `${vcpus} vCPUs`, required: "at least 4 vCPUs" };
+}
+
+export const nodeEmulatorIsolated = resourcePolicy("node-emulator-isolated", {
+  *[DOMAIN](domain) {
+    const vcpuPins = numbers(at(domain.props, "vcpuPins"));
+    for (const [key, what] of [
+      ["emulatorPin", "emulator threads"],
+      ["ioThreadPin", "I/O threads"],
+    ] as const) {
+      const pins = numbers(at(domain.props, key));
+      const shared = pins.filter((cpu) => vcpuPins.includes(cpu));
+      const required = `${what} pinned to CPUs without vCPUs`;
+      if (pins.length === 0) {
+        yield { subject: subjectOf(domain), found: `${key} []: ${what} float over all CPUs`, required };
+      } else if (shared.length > 0) {
+        yield { subject: subjectOf(domain), found: `${what} on CPU ${cpuText(shared)}, where vCPUs are`, required };
+      }
+    }
+  },
+});
+
+export const nodeNumaLocal = resourcePolicy("node-numa-local", {
+  *[DOMAIN](domain) {
+    if (number(at(domain.props, "numaNode")) !== undefined) return;
+    yield {
+      subject: subjectOf(domain),
+      found: "no numaNode: memory may come from any node",
+      required: "one NUMA node",
+    };
+  },
+});
+
+/** Members of the European Economic Area, ISO 3166-1 alpha-2. */
+const EEA = ("AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE " + "IS LI NO").split(
+  " ",
+);
+
+export const locationAllowed = resourcePolicy(
+  "location-allowed",
+  {
+    *[MACHINE](machine, context) {
+      const allowed = context.setting<readonly string[]>("countries", ["NO"]);
+      const codes = allowed.flatMap((code) => (code === "EEA" ? EEA : [code]));
+      const country = text(at(machine.props, "country"));
+      if (country !== undefined && codes.includes(country)) return;
+      yield {
+        subject: subjectOf(machine),
+        found: `country ${country ?? "not given"}`,
+        required: `one of ${allowed.join(", ")}`,
+      };
+    },
+  },
+  {
+    settings: {
+      countries: {
+        type: "array",
+        items: { type: "string" },
+        default: ["NO"],
+        description: "Allowed countries, ISO 3166-1 alpha-2; EEA stands for its members.",
+      },
+    },
+  },
+);

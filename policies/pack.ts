@@ -1,0 +1,62 @@
+import { sshHostKey, sshKeyOnly } from "./access";
+import type { Environment } from "./catalogue";
+import { withLevel, type KvmeshPolicy } from "./frame";
+import { istiodResources, istioProfile, istioSupported, nsInjected, sidecarResources, tracingSampled } from "./istio";
+import {
+  authzNodeRbac,
+  controlPlaneHa,
+  kubeconfigSecret,
+  kubeletHardened,
+  kubernetesSupported,
+  statefulProtected,
+} from "./kubernetes";
+import { meshStrict, mtlsConflict, mtlsException } from "./mtls";
+import {
+  locationAllowed,
+  nodeDedicatedCpu,
+  nodeEmulatorIsolated,
+  nodeKvmOnly,
+  nodeMinVcpus,
+  nodeNumaLocal,
+} from "./nodes";
+import { nodeCoreOverlap } from "./overlap";
+import { canaryWeights, gatewayTls, routeSubset } from "./routes";
+import { artifactPinned } from "./supply";
+
+export const PACK_NAME = "kvmesh";
+
+export const policies: readonly KvmeshPolicy[] = [
+  nodeDedicatedCpu,
+  nodeKvmOnly,
+  nodeMinVcpus,
+  nodeCoreOverlap,
+  nodeEmulatorIsolated,
+  nodeNumaLocal,
+  locationAllowed,
+  sshHostKey,
+  sshKeyOnly,
+  controlPlaneHa,
+  statefulProtected,
+  authzNodeRbac,
+  kubeletHardened,
+  kubernetesSupported,
+  kubeconfigSecret,
+  artifactPinned,
+  istioSupported,
+  istioProfile,
+  istiodResources,
+  sidecarResources,
+  tracingSampled,
+  nsInjected,
+  meshStrict,
+  mtlsException,
+  mtlsConflict,
+  gatewayTls,
+  routeSubset,
+  canaryWeights,
+];
+
+/** The policies with the levels of an environment. */
+export function policiesFor(environment: Environment): KvmeshPolicy[] {
+  return policies.map((policy) => withLevel(policy, environment));
+}

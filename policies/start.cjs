@@ -1,0 +1,4 @@
+// What Pulumi's policy runner loads: the compiled pack, refused when it is older than its sources.
+"use strict";
+require("../bin/ensure-built.cjs").ensureBuilt(["policies"]);
+require("../dist/policies/index.js");
