@@ -1,0 +1,37 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { cacheDir, scriptsDir } from "./cache";
+import { containerImages, kubernetesBinaries } from "./ingredients";
+import { ensureRoot, key, nodeRecipe, once } from "./roots";
+import { run } from "./run";
+import type { Report } from "./types";
+
+/** The node root with Kubernetes in it: kubeadm, kubelet and kubectl in /usr/bin, and every image in containerd's store. */
+export async function ensureNodeRoot(report: Report): Promise<string> {
+  const debian = await ensureRoot(nodeRecipe, report);
+  const binaries = await kubernetesBinaries(report);
+  const images = await containerImages(debian, report);
+  const script = path.join(scriptsDir(), "import-images.sh");
+  const id = key(
+    path.basename(debian),
+    binaries.map(fingerprint),
+    images.map(fingerprint),
+    fs.readFileSync(script, "utf8"),
+  );
+  return once(path.join(cacheDir(), "roots", `node-${id}`), async (partial) => {
+    report(`putting Kubernetes and ${images.length} container images into the nodes' root`);
+    await run("cp", ["--archive", "--reflink=auto", debian, partial]);
+    for (const binary of binaries) {
+      const target = path.join(partial, "usr/bin", path.basename(binary));
+      fs.copyFileSync(binary, target);
+      fs.chmodSync(target, 0o755);
+    }
+    await run("unshare", ["--mount", "/bin/bash", script, partial, ...images], { what: "importing images", report });
+  });
+}
+
+/** Tells one build of a file from another without reading it. */
+function fingerprint(file: string): readonly [string, number, number] {
+  const { size, mtimeMs } = fs.statSync(file);
+  return [path.basename(file), size, Math.floor(mtimeMs)];
+}

@@ -1,0 +1,87 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { siteDir } from "./paths";
+import { identify, isAlive, type ProcessRecord } from "./processes";
+import type { Subnet } from "./network";
+import { sleep } from "./run";
+import { type Report, type Site, SiteError, type SiteKind } from "./types";
+
+/** What `down` must know, written before each thing is made. */
+export interface SiteState {
+  readonly schema: 1;
+  readonly kind: SiteKind;
+  readonly createdAt: string;
+  readonly subnet: Subnet;
+  /** Read-only roots in the cache that machines of the site stand on. */
+  readonly roots: { readonly host: string; readonly node: string } | undefined;
+  processes: ProcessRecord[];
+  /** Interfaces of this computer. */
+  links: string[];
+  cgroups: string[];
+  /** vm.nr_hugepages as it was. */
+  hugepagesBefore?: number;
+  /** Set when everything answers. */
+  site?: Site;
+}
+
+const file = (): string => path.join(siteDir(), "site.json");
+
+export function readState(): SiteState | undefined {
+  let text: string;
+  try {
+    text = fs.readFileSync(file(), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const state = JSON.parse(text) as SiteState;
+  if (state.schema !== 1) {
+    throw new SiteError(
+      `${file()} is of schema ${String(state.schema)}, made by another version of kvmesh; take the site down with that one`,
+    );
+  }
+  return state;
+}
+
+export function writeState(state: SiteState): void {
+  fs.mkdirSync(siteDir(), { recursive: true, mode: 0o700 });
+  const partial = `${file()}.partial`;
+  fs.writeFileSync(partial, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
+  fs.renameSync(partial, file());
+}
+
+/** Runs `work` while no other process changes the site; a lock left by a process that is gone is taken over. */
+export async function locked<T>(report: Report, work: () => Promise<T>): Promise<T> {
+  const lock = `${siteDir()}.lock`;
+  fs.mkdirSync(path.dirname(lock), { recursive: true, mode: 0o700 });
+  for (let waited = 0; ; waited += 500) {
+    try {
+      fs.writeFileSync(lock, JSON.stringify(identify("kvmesh", process.pid)), { flag: "wx" });
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const holder = holderOf(lock);
+    if (holder && !isAlive(holder)) fs.rmSync(lock, { force: true });
+    else if (waited >= 600_000)
+      throw new SiteError(
+        `${lock} is held by process ${holder?.pid ?? "?"} for over 10 min; end that run or remove the file`,
+      );
+    else if (waited % 5_000 === 0)
+      report(`  another run (process ${holder?.pid ?? "?"}) is changing the site; waiting`);
+    await sleep(500);
+  }
+  try {
+    return await work();
+  } finally {
+    fs.rmSync(lock, { force: true });
+  }
+}
+
+function holderOf(lock: string): ProcessRecord | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(lock, "utf8")) as ProcessRecord;
+  } catch {
+    return undefined;
+  }
+}
