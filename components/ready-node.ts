@@ -12,6 +12,8 @@ export interface ReadyNode {
   readonly endpoint: EndpointArgs;
   /** IPv4 address of the node's Kubernetes traffic. */
   readonly nodeAddress: string;
+  /** What fails together with it: name of the host that it is carved from. Absent: a machine of its own. */
+  readonly host?: string;
   /** Changes when the machine is another one: what was installed on it is then made anew. */
   readonly identity: pulumi.Input<string>;
   /** What must be there before anything is installed on the node. */

@@ -1,6 +1,24 @@
 import { anyKind } from "./core/kind";
 import type { AnyKind } from "./core/kind";
+import { coreLeaseKind } from "./corelease/corelease";
+import { domainKind } from "./domain/domain";
 import { hostKeyKind } from "./hostkey/hostkey";
+import { chartKind } from "./chart/kind";
+import { controlPlaneKind } from "./controlplane/kind";
+import { machineKind } from "./machine/kind";
+import { memberKind } from "./member/kind";
+import { nodeRuntimeKind } from "./noderuntime/kind";
+import { rosterKind } from "./roster/kind";
 
 /** Every resource of the plugin: one folder and one line each. */
-export const kinds: readonly AnyKind[] = [anyKind(hostKeyKind)];
+export const kinds: readonly AnyKind[] = [
+  anyKind(hostKeyKind),
+  anyKind(coreLeaseKind),
+  anyKind(domainKind),
+  anyKind(machineKind),
+  anyKind(nodeRuntimeKind),
+  anyKind(controlPlaneKind),
+  anyKind(memberKind),
+  anyKind(rosterKind),
+  anyKind(chartKind),
+];

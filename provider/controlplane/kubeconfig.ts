@@ -17,7 +17,9 @@ export function renameKubeconfig(text: string, clusterName: string, node: string
   const config = parse(text) as Kubeconfig | null;
   const [cluster, user, context] = [config?.clusters?.[0], config?.users?.[0], config?.contexts?.[0]];
   if (config === null || cluster === undefined || user === undefined || context === undefined) {
-    throw new UserError(`node ${node}: admin.conf is no complete kubeconfig; renew it with \`kubeadm init phase kubeconfig admin\``);
+    throw new UserError(
+      `node ${node}: admin.conf is no complete kubeconfig; renew it with \`kubeadm init phase kubeconfig admin\``,
+    );
   }
   const userName = `${clusterName}-admin`;
   return stringify({

@@ -5,6 +5,7 @@ import { ADMIN_CONF, CONFIG_PATH, KUBECTL } from "../node/paths";
 import { caCertHash, renameKubeconfig } from "./kubeconfig";
 import type { ControlPlaneInputs, ControlPlaneOutputs } from "./schema";
 import { decide, parseState, STATE_SCRIPT, type Action, type NodeState } from "./state";
+import { repeatable } from "../node/reach";
 
 /**
  * Makes the first control plane, or goes on with what an earlier run left. Safe to run again at any time. A failure after
@@ -49,13 +50,13 @@ async function act(ctx: Context, inputs: ControlPlaneInputs, action: Exclude<Act
 }
 
 export async function lookAt(ctx: Context, inputs: Pick<ControlPlaneInputs, "endpoint">): Promise<NodeState> {
-  const result = await ctx.transport.script(inputs.endpoint, STATE_SCRIPT, { timeoutMs: 90_000, signal: ctx.signal });
+  const result = await ctx.transport.script(inputs.endpoint, STATE_SCRIPT, repeatable(ctx, 90_000));
   return parseState(result.stdout);
 }
 
 async function init(ctx: Context, inputs: ControlPlaneInputs, extra: string): Promise<void> {
   const { endpoint, owner, name } = inputs;
-  await ctx.transport.script(endpoint, "install -d -m 755 /etc/kubernetes", { signal: ctx.signal });
+  await ctx.transport.script(endpoint, "install -d -m 755 /etc/kubernetes", repeatable(ctx));
   await writeMark(ctx, endpoint, markOf(owner, name, "first-control-plane", "started"));
   await ctx.transport.writeFile(endpoint, CONFIG_PATH, inputs.config, 0o600);
   await runKubeadm(ctx, endpoint, {
@@ -74,7 +75,7 @@ async function startKubelet(ctx: Context, inputs: ControlPlaneInputs): Promise<v
   await ctx.transport.script(
     inputs.endpoint,
     "if [ -d /run/systemd/system ]; then systemctl restart containerd kubelet; else pkill -x kubelet; fi; exit 0",
-    { signal: ctx.signal },
+    repeatable(ctx),
   );
 }
 
@@ -88,7 +89,7 @@ while :; do
   [ "$(date +%s)" -ge $end ] && { printf '%s\\n' "$answer" >&2; exit 1; }
   sleep 1
 done`,
-    { timeoutMs: (limit + 60) * 1000, signal: ctx.signal },
+    repeatable(ctx, (limit + 60) * 1000),
   );
   if (result.code !== 0) {
     throw new UserError(
@@ -100,9 +101,11 @@ done`,
 
 /** Reads admin.conf over SSH: it never touches a disk here. */
 export async function readOutputs(ctx: Context, inputs: ControlPlaneInputs): Promise<ControlPlaneOutputs> {
-  const result = await ctx.transport.script(inputs.endpoint, `cat ${ADMIN_CONF}`, { signal: ctx.signal });
+  const result = await ctx.transport.script(inputs.endpoint, `cat ${ADMIN_CONF}`, repeatable(ctx));
   if (result.code !== 0) {
-    throw new UserError(`node ${inputs.name} (${inputs.endpoint.address}): ${ADMIN_CONF} can't be read: ${result.stderr.trim()}`);
+    throw new UserError(
+      `node ${inputs.name} (${inputs.endpoint.address}): ${ADMIN_CONF} can't be read: ${result.stderr.trim()}`,
+    );
   }
   const kubeconfig = renameKubeconfig(result.stdout, inputs.owner.cluster, inputs.name);
   return { kubeconfig, caCertHash: caCertHash(kubeconfig) };

@@ -8,7 +8,9 @@ export const controlPlaneArgs = z.strictObject({
   name: nodeName,
   kubernetesVersion: exactVersion,
   config: z.string().min(1),
-  ignorePreflightErrors: z.array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check")).default([]),
+  ignorePreflightErrors: z
+    .array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check"))
+    .default([]),
   timeoutSeconds: z.number().positive().default(600),
   identity,
 });

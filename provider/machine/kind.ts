@@ -1,7 +1,7 @@
 import { checkWith } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError, type Context, type Kind } from "../core/kind";
-import { whenUnreachable } from "../node/reach";
+import { repeatable, whenUnreachable } from "../node/reach";
 import { parseProbe, probeScript } from "./probe";
 import { machineArgs, productionRules, type Evidence, type MachineInputs } from "./schema";
 import { unmet } from "./verify";
@@ -43,19 +43,24 @@ export const machineKind: Kind<MachineInputs, MachineOutputs> = {
     if (known === undefined) {
       throw new UserError(`machine ${id} can't be imported: it is never created, so declare it and run \`pulumi up\``);
     }
-    return whenUnreachable(ctx, known.name, { inputs: inputsOf(known), outputs: { evidence: known.evidence } }, async () => {
-      const evidence = await measure(ctx, known, 5);
-      for (const fault of unmet(known, evidence)) ctx.warn(`machine ${known.name}: ${fault}`);
-      return {
-        inputs: {
-          ...inputsOf(known),
-          vcpus: Math.min(known.vcpus, evidence.vcpus),
-          hypervisors: known.hypervisors.includes(evidence.hypervisor) ? known.hypervisors : [evidence.hypervisor],
-        },
-        // Time and steal differ at every look; they alone are no drift.
-        outputs: { evidence: sameMachine(known.evidence, evidence) ? known.evidence : evidence },
-      };
-    });
+    return whenUnreachable(
+      ctx,
+      known.name,
+      { inputs: inputsOf(known), outputs: { evidence: known.evidence } },
+      async () => {
+        const evidence = await measure(ctx, known, 5);
+        for (const fault of unmet(known, evidence)) ctx.warn(`machine ${known.name}: ${fault}`);
+        return {
+          inputs: {
+            ...inputsOf(known),
+            vcpus: Math.min(known.vcpus, evidence.vcpus),
+            hypervisors: known.hypervisors.includes(evidence.hypervisor) ? known.hypervisors : [evidence.hypervisor],
+          },
+          // Time and steal differ at every look; they alone are no drift.
+          outputs: { evidence: sameMachine(known.evidence, evidence) ? known.evidence : evidence },
+        };
+      },
+    );
   },
 
   update: async (ctx, _id, _olds, news) => ({ evidence: await verified(ctx, news) }),
@@ -88,10 +93,11 @@ async function verified(ctx: Context, inputs: MachineInputs): Promise<Evidence> 
 }
 
 async function measure(ctx: Context, inputs: MachineInputs, cloudInitSeconds: number): Promise<Evidence> {
-  const result = await ctx.transport.script(inputs.endpoint, probeScript(cloudInitSeconds), {
-    timeoutMs: (cloudInitSeconds + 30) * 1000,
-    signal: ctx.signal,
-  });
+  const result = await ctx.transport.script(
+    inputs.endpoint,
+    probeScript(cloudInitSeconds),
+    repeatable(ctx, (cloudInitSeconds + 30) * 1000),
+  );
   return parseProbe(inputs.name, result.stdout, Date.now());
 }
 

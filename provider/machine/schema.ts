@@ -5,7 +5,17 @@ import { identity, nodeName } from "../node/inputs";
 
 /** systemd-detect-virt's words for containers: a node in one shares its kernel with strangers. */
 export const CONTAINERS: readonly string[] = [
-  "openvz", "lxc", "lxc-libvirt", "systemd-nspawn", "docker", "podman", "rkt", "wsl", "proot", "pouch", "container-other",
+  "openvz",
+  "lxc",
+  "lxc-libvirt",
+  "systemd-nspawn",
+  "docker",
+  "podman",
+  "rkt",
+  "wsl",
+  "proot",
+  "pouch",
+  "container-other",
 ];
 
 export const machineArgs = z.strictObject({
@@ -15,7 +25,7 @@ export const machineArgs = z.strictObject({
   source: z.enum(["carved", "existing"]),
   plan: z.enum(["dedicated", "metal", "shared"]),
   vcpus: z.int().min(1),
-  hypervisors: z.array(z.string().min(1)).min(1, "names no accepted hypervisor; on KVM: [\"kvm\"], bare metal: [\"none\"]"),
+  hypervisors: z.array(z.string().min(1)).min(1, 'names no accepted hypervisor; on KVM: ["kvm"], bare metal: ["none"]'),
   maxStealPercent: z.number().min(0).max(100),
   country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 code such as "NO"'),
   bootTimeoutSeconds: z.number().positive().default(300),
@@ -39,7 +49,10 @@ export function productionRules(machine: MachineInputs): CheckFailure[] {
   if (machine.vcpus < 4) refuse("vcpus", `has ${machine.vcpus} vCPUs; production needs at least 4 a node`);
   const refused = machine.hypervisors.filter((word) => word === "qemu" || CONTAINERS.includes(word));
   if (refused.length > 0) {
-    refuse("hypervisors", `accepts ${refused.join(", ")}; production refuses emulation and containers: use KVM or bare metal`);
+    refuse(
+      "hypervisors",
+      `accepts ${refused.join(", ")}; production refuses emulation and containers: use KVM or bare metal`,
+    );
   }
   return failures;
 }

@@ -37,7 +37,9 @@ export function unmet(inputs: MachineInputs, evidence: Evidence): string[] {
   }
   // A rented machine's own user-data is its operator's business; a carved one's is ours and must have worked.
   if (inputs.source === "carved" && evidence.cloudInit === "error") {
-    faults.push(`cloud-init ended with an error; see \`cloud-init status --long\` and /var/log/cloud-init.log on the machine`);
+    faults.push(
+      `cloud-init ended with an error; see \`cloud-init status --long\` and /var/log/cloud-init.log on the machine`,
+    );
   }
   return faults;
 }

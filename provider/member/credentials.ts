@@ -38,7 +38,7 @@ export async function removeToken(ctx: Context, inputs: MemberInputs, { token }:
   await ctx.transport.script(
     inputs.controlPlane,
     `kubeadm token delete --kubeconfig ${ADMIN_CONF} ${token.split(".")[0]}`,
-    { timeoutMs: 60_000 },
+    { timeoutMs: 60_000, idempotent: true },
   );
 }
 

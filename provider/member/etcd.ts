@@ -24,7 +24,9 @@ export function parseMembers(stdout: string): EtcdMember[] {
   // Ids have 64 bits: as JSON numbers they would be rounded.
   const text = (answers.get("members") ?? "").replace(/"ID":(\d+)/g, '"ID":"$1"');
   if (!text.startsWith("{")) return [];
-  const list = JSON.parse(text) as { members: { ID: string; name?: string; clientURLs?: string[]; isLearner?: boolean }[] };
+  const list = JSON.parse(text) as {
+    members: { ID: string; name?: string; clientURLs?: string[]; isLearner?: boolean }[];
+  };
   const healthText = answers.get("health") ?? "";
   const health = healthText.startsWith("[") ? (JSON.parse(healthText) as { endpoint: string; health: boolean }[]) : [];
   const healthy = new Set(health.filter((one) => one.health).map((one) => one.endpoint));
@@ -38,7 +40,8 @@ export function parseMembers(stdout: string): EtcdMember[] {
 
 /** Why a member must stay; undefined: its removal leaves a majority of healthy voters. */
 export function quorumAfterRemoval(members: readonly EtcdMember[], name: string): string | undefined {
-  if (members.length === 0) return "etcd does not say who its members are, so it is unknown whether the rest would keep a majority";
+  if (members.length === 0)
+    return "etcd does not say who its members are, so it is unknown whether the rest would keep a majority";
   if (!members.some((member) => member.name === name)) return undefined;
   const voters = members.filter((member) => !member.learner);
   const left = voters.filter((member) => member.name !== name);

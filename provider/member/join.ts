@@ -6,11 +6,16 @@ import { foreign, isOurs, markOf, writeMark } from "../node/mark";
 import { KUBECTL, RUN_DIR } from "../node/paths";
 import { completeJoin, makeCredentials, removeToken } from "./credentials";
 import type { MemberInputs } from "./schema";
+import { repeatable } from "../node/reach";
 
 /** `adopt`: joined by us before. `reset-and-join`: a join of ours was cut off. */
 export type JoinAction = "refuse" | "join" | "reset-and-join" | "adopt";
 
-export function decideJoin(state: NodeState, inputs: Pick<MemberInputs, "owner" | "name" | "role">, registered: boolean): JoinAction {
+export function decideJoin(
+  state: NodeState,
+  inputs: Pick<MemberInputs, "owner" | "name" | "role">,
+  registered: boolean,
+): JoinAction {
   const something = state.adminConf || state.kubeletConf || state.manifests || state.etcdData;
   if (state.mark === undefined && !something) return "join";
   if (!isOurs(state.mark, inputs.owner, inputs.name) || state.mark.role !== inputs.role) return "refuse";
@@ -32,7 +37,11 @@ export async function ensureMember(ctx: Context, inputs: MemberInputs): Promise<
       ctx.progress(`node ${name}: an earlier join was cut off; starting over`);
       await resetNode(ctx, endpoint, name, { leaveEtcd: role === "control-plane" });
     }
-    await ctx.transport.script(endpoint, `install -d -m 755 /etc/kubernetes; install -d -m 700 ${RUN_DIR}`, { signal: ctx.signal });
+    await ctx.transport.script(
+      endpoint,
+      `install -d -m 755 /etc/kubernetes; install -d -m 700 ${RUN_DIR}`,
+      repeatable(ctx),
+    );
     await writeMark(ctx, endpoint, markOf(owner, name, role, "started"));
     await join(ctx, inputs);
     await waitForNode(ctx, inputs);
@@ -58,16 +67,22 @@ async function join(ctx: Context, inputs: MemberInputs): Promise<void> {
     });
   } finally {
     await removeToken(ctx, inputs, credentials).catch((error: unknown) => {
-      ctx.warn(`node ${inputs.name}: its join token stays until it expires: ${error instanceof Error ? error.message : String(error)}`);
+      ctx.warn(
+        `node ${inputs.name}: its join token stays until it expires: ${error instanceof Error ? error.message : String(error)}`,
+      );
     });
   }
 }
 
-export async function isRegistered(ctx: Context, inputs: Pick<MemberInputs, "controlPlane" | "name">): Promise<boolean> {
-  const result = await ctx.transport.script(inputs.controlPlane, `${KUBECTL} get node ${inputs.name} -o name`, {
-    timeoutMs: 30_000,
-    signal: ctx.signal,
-  });
+export async function isRegistered(
+  ctx: Context,
+  inputs: Pick<MemberInputs, "controlPlane" | "name">,
+): Promise<boolean> {
+  const result = await ctx.transport.script(
+    inputs.controlPlane,
+    `${KUBECTL} get node ${inputs.name} -o name`,
+    repeatable(ctx, 30_000),
+  );
   return result.code === 0;
 }
 
@@ -80,7 +95,7 @@ until ${KUBECTL} get node ${inputs.name} -o name >/dev/null 2>&1; do
   [ "$(date +%s)" -ge $end ] && exit 1
   sleep 1
 done`,
-    { timeoutMs: (seconds + 60) * 1000, signal: ctx.signal },
+    repeatable(ctx, (seconds + 60) * 1000),
   );
   if (result.code !== 0) {
     throw new UserError(

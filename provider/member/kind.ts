@@ -47,12 +47,14 @@ export const memberKind: Kind<MemberInputs, MemberOutputs> = {
   },
 
   async read(ctx, id, known) {
-    if (known === undefined) throw new UserError(`node ${id} can't be imported: only a node that kvmesh joined is managed by it`);
+    if (known === undefined)
+      throw new UserError(`node ${id} can't be imported: only a node that kvmesh joined is managed by it`);
     const { name, owner } = known;
     return whenUnreachable(ctx, name, { inputs: known, outputs: {} }, async () => {
       const state = await lookAt(ctx, known);
       if (!isOurs(state.mark, owner, name) || !state.kubeletConf) return undefined;
-      if (!(await isRegistered(ctx, known))) ctx.warn(`node ${name}: the cluster's API does not know it, or does not answer`);
+      if (!(await isRegistered(ctx, known)))
+        ctx.warn(`node ${name}: the cluster's API does not know it, or does not answer`);
       return { inputs: known, outputs: {} };
     });
   },

@@ -6,6 +6,7 @@ import { resetNode } from "../node/kubeadm";
 import { KUBECTL } from "../node/paths";
 import { membersScript, parseMembers, quorumAfterRemoval } from "./etcd";
 import type { MemberInputs } from "./schema";
+import { repeatable } from "../node/reach";
 
 /** A drain that isn't done by then is blocked, and says by what. */
 const DRAIN_SECONDS = 180;
@@ -20,7 +21,9 @@ export async function leave(ctx: Context, inputs: MemberInputs): Promise<void> {
   const clusterEnds = first !== undefined && typeof first.mark === "object" && first.mark.ending === true;
   const api = first?.apiHealthy === true && !clusterEnds;
   if (!api && !clusterEnds) {
-    ctx.warn(`node ${name}: the control plane at ${inputs.controlPlane.address} does not answer; the node leaves without being drained`);
+    ctx.warn(
+      `node ${name}: the control plane at ${inputs.controlPlane.address} does not answer; the node leaves without being drained`,
+    );
   }
   const member = await orUnreachable(() => lookAt(ctx, inputs));
   if (member !== undefined && hasSomething(member) && !isOurs(member.mark, owner, name)) {
@@ -31,13 +34,17 @@ export async function leave(ctx: Context, inputs: MemberInputs): Promise<void> {
     await drain(ctx, inputs, member !== undefined);
   }
   if (member !== undefined) await resetNode(ctx, endpoint, name, { leaveEtcd: api && role === "control-plane" });
-  else ctx.warn(`node ${name}: ${endpoint.address} does not answer and was not reset; run \`kubeadm reset\` there before it is used again`);
+  else
+    ctx.warn(
+      `node ${name}: ${endpoint.address} does not answer and was not reset; run \`kubeadm reset\` there before it is used again`,
+    );
   if (!api) return;
   if (member === undefined && role === "control-plane") await removeMember(ctx, inputs);
-  await ctx.transport.script(inputs.controlPlane, `${KUBECTL} delete node ${name} --ignore-not-found --wait=false`, {
-    timeoutMs: 60_000,
-    signal: ctx.signal,
-  });
+  await ctx.transport.script(
+    inputs.controlPlane,
+    `${KUBECTL} delete node ${name} --ignore-not-found --wait=false`,
+    repeatable(ctx, 60_000),
+  );
 }
 
 function hasSomething(state: NodeState): boolean {
@@ -67,7 +74,7 @@ ${KUBECTL.replace("15s", "0")} drain ${name} --ignore-daemonsets --force ${empty
 code=$?
 [ $code -eq 0 ] || { echo '@@ budgets'; ${KUBECTL} get pdb -A -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'; }
 exit $code`,
-    { timeoutMs: (DRAIN_SECONDS + 60) * 1000, signal: ctx.signal },
+    repeatable(ctx, (DRAIN_SECONDS + 60) * 1000),
   );
   if (result.code !== 0) throw drainError(name, result.stdout);
 }
@@ -75,18 +82,22 @@ exit $code`,
 /** Which pods stayed and which budgets kept them. */
 export function drainError(node: string, stdout: string): UserError {
   const [said = "", budgets = ""] = stdout.split(/^@@ budgets$/m);
-  const blocked = [...new Set([...said.matchAll(/pods?[/ ]"?([^"\s]+)"?.*disruption budget/g)].map((match) => match[1]))];
+  const blocked = [
+    ...new Set([...said.matchAll(/pods?[/ ]"?([^"\s]+)"?.*disruption budget/g)].map((match) => match[1])),
+  ];
   const names = budgets.split("\n").filter((line) => line.trim() !== "");
   const cause =
     names.length > 0
       ? `PodDisruptionBudget ${names.join(", ")} allows no disruption${blocked.length > 0 ? ` of ${blocked.join(", ")}` : ""}; ` +
         "give its workload one replica more, or lower the budget"
       : said.trim().split("\n").slice(-4).join("\n  ");
-  return new UserError(`node ${node} could not be drained within ${DRAIN_SECONDS} s: ${cause}. It stays cordoned; nothing was removed`);
+  return new UserError(
+    `node ${node} could not be drained within ${DRAIN_SECONDS} s: ${cause}. It stays cordoned; nothing was removed`,
+  );
 }
 
 async function guardQuorum(ctx: Context, inputs: MemberInputs): Promise<void> {
-  const result = await ctx.transport.script(inputs.controlPlane, membersScript, { timeoutMs: 60_000, signal: ctx.signal });
+  const result = await ctx.transport.script(inputs.controlPlane, membersScript, repeatable(ctx, 60_000));
   const verdict = quorumAfterRemoval(parseMembers(result.stdout), inputs.name);
   if (verdict !== undefined) throw new UserError(`node ${inputs.name} is not removed: ${verdict}`);
 }
@@ -94,14 +105,17 @@ async function guardQuorum(ctx: Context, inputs: MemberInputs): Promise<void> {
 /** The member of a dead control plane is removed by a survivor. */
 async function removeMember(ctx: Context, inputs: MemberInputs): Promise<void> {
   const at = inputs.controlPlane;
-  const listed = await ctx.transport.script(at, membersScript, { timeoutMs: 60_000, signal: ctx.signal });
+  const listed = await ctx.transport.script(at, membersScript, repeatable(ctx, 60_000));
   const dead = parseMembers(listed.stdout).find((one) => one.name === inputs.name);
   if (dead === undefined) return;
-  const removed = await ctx.transport.script(at, `${membersScript.split("\n")[0]}\netcdctl member remove ${dead.id}`, {
-    timeoutMs: 60_000,
-    signal: ctx.signal,
-  });
+  const removed = await ctx.transport.script(
+    at,
+    `${membersScript.split("\n")[0]}\netcdctl member remove ${dead.id}`,
+    repeatable(ctx, 60_000),
+  );
   if (removed.code !== 0) {
-    throw new UserError(`node ${inputs.name}: its etcd member ${dead.id} could not be removed: ${removed.stderr.trim().slice(-300)}`);
+    throw new UserError(
+      `node ${inputs.name}: its etcd member ${dead.id} could not be removed: ${removed.stderr.trim().slice(-300)}`,
+    );
   }
 }

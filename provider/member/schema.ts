@@ -12,7 +12,9 @@ export const memberArgs = z.strictObject({
   caCertHash: caHash,
   apiEndpoint: text(/^[A-Za-z0-9[][A-Za-z0-9.:\]-]*:\d+$/, 'host and port of the API, "10.0.0.10:6443"'),
   config: z.string().min(1),
-  ignorePreflightErrors: z.array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check")).default([]),
+  ignorePreflightErrors: z
+    .array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check"))
+    .default([]),
   timeoutSeconds: z.number().positive().default(600),
   identity,
 });

@@ -3,6 +3,7 @@ import { quote } from "../core/quote";
 import { UserError, type Context } from "../core/kind";
 import type { Endpoint } from "../transport/transport";
 import { RUN_DIR } from "./paths";
+import { repeatable } from "./reach";
 
 export interface Job {
   /** Names its folder below /run/kvmesh; one job of a name runs at a time. */
@@ -22,8 +23,7 @@ export async function runJob(ctx: Context, at: Endpoint, job: Job): Promise<numb
   let seen = 0;
   let code: number | undefined;
   await ctx.transport.script(at, jobScript(job, run), {
-    timeoutMs: job.timeoutMs,
-    signal: ctx.signal,
+    ...repeatable(ctx, job.timeoutMs),
     onLine: (line) => {
       // A new connection follows from the first line again.
       const [, number, text = ""] = /^(\d+|rc) ?(.*)$/.exec(line) ?? [];

@@ -3,6 +3,7 @@ import { quote } from "../core/quote";
 import type { Endpoint } from "../transport/transport";
 import { runJob } from "./job";
 import { CONFIG_PATH, MARK_PATH, RUN_DIR } from "./paths";
+import { repeatable } from "./reach";
 
 export interface KubeadmRun {
   readonly node: string;
@@ -43,7 +44,10 @@ export async function runKubeadm(ctx: Context, at: Endpoint, run: KubeadmRun): P
 /** What kubeadm said at the end, without its advice for people at a terminal and without anything like a token or key. */
 export function lastWords(lines: readonly string[]): string {
   return lines
-    .filter((line) => line.trim() !== "" && !/^To see the stack trace|^\[preflight\] If you know what you are doing/.test(line))
+    .filter(
+      (line) =>
+        line.trim() !== "" && !/^To see the stack trace|^\[preflight\] If you know what you are doing/.test(line),
+    )
     .slice(-12)
     .map((line) => `  ${redact(line)}`)
     .join("\n");
@@ -84,7 +88,7 @@ fi
 for link in flannel.1 cni0; do ip link delete "$link" 2>/dev/null; done
 rm -rf /etc/cni/net.d/10-flannel.conflist /run/flannel /var/lib/cni ${RUN_DIR} ${CONFIG_PATH} ${MARK_PATH}
 exit 0`,
-    { timeoutMs: 660_000, signal: ctx.signal },
+    repeatable(ctx, 660_000),
   );
   if (result.code !== 0) {
     throw new UserError(

@@ -1,4 +1,10 @@
 import { UnreachableError, type Context } from "../core/kind";
+import type { RunOptions } from "../transport/transport";
+
+/** Options of a script that may be run again from its start when the connection drops. */
+export function repeatable(ctx: Context, timeoutMs = 60_000): RunOptions {
+  return { timeoutMs, signal: ctx.signal, idempotent: true };
+}
 
 /**
  * Refresh of a machine that does not answer: what was last known stays, and it is said that it could not be checked.

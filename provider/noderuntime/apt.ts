@@ -3,6 +3,7 @@ import { quote } from "../core/quote";
 import { runJob } from "../node/job";
 import { lastWords } from "../node/kubeadm";
 import type { AptPackages, NodeRuntimeInputs } from "./schema";
+import { repeatable } from "../node/reach";
 
 const KEYRING = "/etc/apt/keyrings/kvmesh-kubernetes.asc";
 const SOURCE = "/etc/apt/sources.list.d/kvmesh-kubernetes.sources";
@@ -14,7 +15,12 @@ const PACKAGES = ["kubelet", "kubeadm", "kubectl"];
  * Installs and holds the exact versions from a repository whose key is pinned. Everything is written before it is used and
  * every step may be run again. containerd comes from the machine's own distribution, where it isn't there already.
  */
-export async function install(ctx: Context, inputs: NodeRuntimeInputs, apt: AptPackages, knownKey?: string): Promise<string> {
+export async function install(
+  ctx: Context,
+  inputs: NodeRuntimeInputs,
+  apt: AptPackages,
+  knownKey?: string,
+): Promise<string> {
   const key = await fetchKey(ctx, inputs, apt, apt.keyDigest ?? knownKey);
   const lines: string[] = [];
   ctx.progress(`node ${inputs.name}: installing Kubernetes ${inputs.kubernetesVersion} from ${apt.repository}`);
@@ -28,7 +34,9 @@ export async function install(ctx: Context, inputs: NodeRuntimeInputs, apt: AptP
     },
   });
   if (code !== 0) {
-    throw new UserError(`node ${inputs.name} (${inputs.endpoint.address}): apt failed (exit ${code}):\n${lastWords(lines)}`);
+    throw new UserError(
+      `node ${inputs.name} (${inputs.endpoint.address}): apt failed (exit ${code}):\n${lastWords(lines)}`,
+    );
   }
   return key;
 }
@@ -49,11 +57,13 @@ else
   rm -f ${KEYRING}.new
 fi
 echo "sha256:$digest"`,
-    { timeoutMs: 120_000, signal: ctx.signal },
+    repeatable(ctx, 120_000),
   );
   const found = result.stdout.trim().split("\n").pop() ?? "";
   if (result.code !== 0) {
-    throw new UserError(`node ${inputs.name}: ${url} can't be fetched: ${result.stderr.trim().slice(-300)}; is kubernetes.packages.repository right?`);
+    throw new UserError(
+      `node ${inputs.name}: ${url} can't be fetched: ${result.stderr.trim().slice(-300)}; is kubernetes.packages.repository right?`,
+    );
   }
   if (pinned !== undefined && found !== pinned) {
     throw new UserError(

@@ -1,6 +1,7 @@
 import { UserError, type Context } from "../core/kind";
 import { ASK, parseAnswers } from "../node/answers";
 import type { NodeRuntimeInputs } from "./schema";
+import { repeatable } from "../node/reach";
 
 /** What kube-proxy, the CNI and containerd need of the kernel. */
 const MODULES = ["overlay", "br_netfilter"];
@@ -46,7 +47,7 @@ export interface Seen {
 }
 
 export async function inspect(ctx: Context, inputs: NodeRuntimeInputs): Promise<Seen> {
-  const result = await ctx.transport.script(inputs.endpoint, INSPECT, { timeoutMs: 60_000, signal: ctx.signal });
+  const result = await ctx.transport.script(inputs.endpoint, INSPECT, repeatable(ctx, 60_000));
   return judge(inputs, parseAnswers(result.stdout));
 }
 
@@ -60,18 +61,25 @@ export function judge(inputs: NodeRuntimeInputs, answers: ReadonlyMap<string, st
     inputs.packages.source === "preinstalled"
       ? `put it into the image, or set kubernetes.packages to an apt repository`
       : "look at what apt said above";
-  for (const [name, found] of [["kubelet", kubelet], ["kubeadm", kubeadm]] as const) {
+  for (const [name, found] of [
+    ["kubelet", kubelet],
+    ["kubeadm", kubeadm],
+  ] as const) {
     if (found === "") faults.push(`${name} is missing, ${wanted} is needed; ${remedy}`);
     else if (found !== wanted) faults.push(`${name} is ${found}, ${wanted} is needed; ${remedy}`);
   }
   if (answer("kubectl") === "") faults.push(`kubectl is missing; ${remedy}`);
   if (containerd === "") faults.push(`containerd is missing; ${remedy}`);
   else if (answer("socket") !== "yes") {
-    faults.push("containerd does not answer on /run/containerd/containerd.sock; start it (`systemctl status containerd`)");
+    faults.push(
+      "containerd does not answer on /run/containerd/containerd.sock; start it (`systemctl status containerd`)",
+    );
   }
-  if (!/\boverlay$/m.test(answer("filesystems"))) faults.push("the kernel has no overlay file system; load the module `overlay`");
+  if (!/\boverlay$/m.test(answer("filesystems")))
+    faults.push("the kernel has no overlay file system; load the module `overlay`");
   for (const name of SYSCTLS) {
-    if (answer(name) !== "1") faults.push(`sysctl ${name} is ${answer(name) || "missing"} and can't be set, 1 is needed`);
+    if (answer(name) !== "1")
+      faults.push(`sysctl ${name} is ${answer(name) || "missing"} and can't be set, 1 is needed`);
   }
   return { kubelet, kubeadm, containerd, faults };
 }

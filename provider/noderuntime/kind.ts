@@ -2,7 +2,7 @@ import { checkWith } from "../core/check";
 import { changesOf } from "../core/diff";
 import { PartialError, UnreachableError, UserError, type Context, type Kind } from "../core/kind";
 import { lastWords } from "../node/kubeadm";
-import { whenUnreachable } from "../node/reach";
+import { repeatable, whenUnreachable } from "../node/reach";
 import { refuseUpgrade } from "../node/upgrade";
 import { install, UNINSTALL } from "./apt";
 import { inspect, kernelScript, refuse, removeKernelFiles } from "./inspect";
@@ -30,7 +30,8 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
   create: async (ctx, inputs) => ({ id: inputs.name, outputs: await ensure(ctx, inputs) }),
 
   async read(ctx, id, known) {
-    if (known === undefined) throw new UserError(`node runtime ${id} can't be imported; declare it and run \`pulumi up\``);
+    if (known === undefined)
+      throw new UserError(`node runtime ${id} can't be imported; declare it and run \`pulumi up\``);
     const { versions, keyDigest, ...inputs } = known;
     return whenUnreachable(ctx, inputs.name, { inputs, outputs: { versions, keyDigest } }, async () => {
       const seen = await inspect(ctx, inputs);
@@ -52,14 +53,16 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
       );
     }
     const sameSource =
-      olds.packages.source === "apt" && news.packages.source === "apt" && olds.packages.repository === news.packages.repository;
+      olds.packages.source === "apt" &&
+      news.packages.source === "apt" &&
+      olds.packages.repository === news.packages.repository;
     return ensure(ctx, news, sameSource ? olds.keyDigest : undefined);
   },
 
   async delete(ctx, _id, { endpoint, name, packages }) {
     const script = packages.source === "apt" ? `${removeKernelFiles}\n${UNINSTALL}` : `${removeKernelFiles}\nexit 0`;
     try {
-      const result = await ctx.transport.script(endpoint, script, { timeoutMs: 300_000, signal: ctx.signal });
+      const result = await ctx.transport.script(endpoint, script, repeatable(ctx, 300_000));
       if (result.code !== 0) {
         const said = lastWords(`${result.stdout}\n${result.stderr}`.split("\n"));
         throw new UserError(`node ${name} (${endpoint.address}): our packages could not be removed:\n${said}`);
@@ -75,7 +78,7 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
 async function ensure(ctx: Context, inputs: NodeRuntimeInputs, knownKey?: string): Promise<NodeRuntimeOutputs> {
   const { endpoint, owner, packages } = inputs;
   const mark = `made by kvmesh for cluster ${owner.cluster} (project ${owner.project}, stack ${owner.stack})`;
-  await ctx.transport.script(endpoint, kernelScript(mark), { signal: ctx.signal });
+  await ctx.transport.script(endpoint, kernelScript(mark), repeatable(ctx));
   try {
     const keyDigest = packages.source === "apt" ? await install(ctx, inputs, packages, knownKey) : undefined;
     const seen = await inspect(ctx, inputs);

@@ -14,9 +14,15 @@ export const nodeRuntimeArgs = z.strictObject({
       /** Flat repository of one minor version, with its key in Release.key, as pkgs.k8s.io and its mirrors have it. */
       repository: z
         .string()
-        .regex(/^(https?|file):\/\/?[A-Za-z0-9][A-Za-z0-9._~:/%+-]*$|^file:\/[A-Za-z0-9._/+-]+$/, "must be an http(s) or file URL"),
+        .regex(
+          /^(https?|file):\/\/?[A-Za-z0-9][A-Za-z0-9._~:/%+-]*$|^file:\/[A-Za-z0-9._/+-]+$/,
+          "must be an http(s) or file URL",
+        ),
       /** "sha256:<hex>" of Release.key; default: the key of the first run, kept in state. */
-      keyDigest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 hexadecimal digits').optional(),
+      keyDigest: z
+        .string()
+        .regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 hexadecimal digits')
+        .optional(),
     }),
   ]),
   identity,

@@ -15,7 +15,9 @@ export interface ChartArgs {
 export class Chart extends pulumi.CustomResource {
   /** Path relative to the checkout. Unknown in a preview on a machine that has not fetched it yet. */
   declare readonly path: pulumi.Output<string>;
+  /** "sha256:<hex>" of the archive that was unpacked. */
+  declare readonly resolvedDigest: pulumi.Output<string>;
   constructor(name: string, args: ChartArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Chart", name, { ...args, path: undefined }, opts);
+    super("kvmesh:index:Chart", name, { ...args, path: undefined, resolvedDigest: undefined }, opts);
   }
 }

@@ -46,14 +46,25 @@ export interface NodeRuntimeArgs {
   /** Exact Kubernetes version of kubelet and kubeadm, "1.34.2". */
   readonly kubernetesVersion: string;
   /** `preinstalled`: only checked. `apt`: installed from the repository, removed again on delete. */
-  readonly packages: { readonly source: "preinstalled" } | { readonly source: "apt"; readonly repository: string };
+  readonly packages:
+    | { readonly source: "preinstalled" }
+    | {
+        readonly source: "apt";
+        readonly repository: string;
+        /** "sha256:<hex>" of the repository's Release.key; default: the key of the first run, kept in state. */
+        readonly keyDigest?: string;
+      };
   readonly identity?: pulumi.Input<string>;
 }
 
 /** containerd, kubelet, kubeadm, kernel modules and sysctls of one node. */
 export class NodeRuntime extends pulumi.CustomResource {
+  /** kubelet, kubeadm and containerd as they are on the node. */
+  declare readonly versions: pulumi.Output<Readonly<Record<string, string>>>;
+  /** Of the repository's key, with apt. */
+  declare readonly keyDigest: pulumi.Output<string | undefined>;
   constructor(name: string, args: NodeRuntimeArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:NodeRuntime", name, { ...args }, opts);
+    super("kvmesh:index:NodeRuntime", name, { ...args, versions: undefined, keyDigest: undefined }, opts);
   }
 }
 
@@ -77,10 +88,15 @@ export class ControlPlane extends pulumi.CustomResource {
   /** "sha256:<hex>" of the cluster CA's public key. */
   declare readonly caCertHash: pulumi.Output<string>;
   constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:ControlPlane", name, { ...args, kubeconfig: undefined, caCertHash: undefined }, {
-      ...opts,
-      additionalSecretOutputs: ["kubeconfig"],
-    });
+    super(
+      "kvmesh:index:ControlPlane",
+      name,
+      { ...args, kubeconfig: undefined, caCertHash: undefined },
+      {
+        ...opts,
+        additionalSecretOutputs: ["kubeconfig"],
+      },
+    );
   }
 }
 
@@ -106,5 +122,28 @@ export interface MemberArgs {
 export class Member extends pulumi.CustomResource {
   constructor(name: string, args: MemberArgs, opts?: pulumi.CustomResourceOptions) {
     super("kvmesh:index:Member", name, { ...args }, opts);
+  }
+}
+
+export interface RosterArgs {
+  /** SSH endpoint of the first control plane. */
+  readonly controlPlane: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Node name of the first control plane. */
+  readonly first: string;
+  /** Names of all nodes of the cluster. */
+  readonly nodes: readonly string[];
+  readonly caCertHash: pulumi.Input<string>;
+  /** For all of them to become Ready; default 600. */
+  readonly timeoutSeconds?: number;
+}
+
+/**
+ * All nodes of a cluster, there once every one is Ready. Let it depend on every node: deleted first when the whole cluster
+ * goes, it tells the nodes that they need not be drained.
+ */
+export class Roster extends pulumi.CustomResource {
+  constructor(name: string, args: RosterArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Roster", name, { ...args }, opts);
   }
 }
