@@ -19,7 +19,7 @@ export = async (): Promise<Record<string, unknown>> => {
     identityFile: spec.ssh.identityFile,
     connectTimeoutSeconds: spec.timeouts.connect / 1000,
   });
-  const placed = await placedMachines();
+  const placed = await placedMachines(spec.hosts);
   const nodes = asRunError(
     () => new NodeLayer(spec.clusterName, { ...spec, owner, placed }, { providers: { kvmesh: plugin } }),
   );

@@ -14,7 +14,9 @@ interface NodeLedger {
   readonly node: number;
   /** In the order of their first CPU. */
   free: readonly Core[];
-  /** Bytes. */
+  /** Bytes that machines may have in all. */
+  readonly memory: number;
+  /** Bytes left. */
   freeMemory: number;
 }
 
@@ -48,11 +50,10 @@ export function ledgerOf(host: HostSpec): HostLedger {
   const numbers = new Set([...facts.cpus.map((cpu) => cpu.node), ...facts.memory.map((memory) => memory.node)]);
   const nodes = [...numbers]
     .sort((a, b) => a - b)
-    .map((node) => ({
-      node,
-      free: free.filter((core) => core.node === node),
-      freeMemory: hugepages === undefined ? plainMemory(host, node) : hugeMemory(host, node, hugepages),
-    }));
+    .map((node) => {
+      const memory = hugepages === undefined ? plainMemory(host, node) : hugeMemory(host, node, hugepages);
+      return { node, free: free.filter((core) => core.node === node), memory, freeMemory: memory };
+    });
   return { host, nodes, controlPlanes: 0, machinesOf: new Map() };
 }
 
@@ -69,7 +70,7 @@ function hugeMemory({ facts }: HostSpec, node: number, pageSize: number): number
   return pages ? pages.sizeBytes * pages.count : 0;
 }
 
-/** The free cores that these CPUs are threads of, in the order of the CPUs; undefined when one is taken, kept or gone. */
+/** The free cores that these CPUs are threads of; undefined when one of them is taken, kept for the host or gone. */
 export function coresOf(ledger: HostLedger, cpus: readonly number[]): readonly Core[] | undefined {
   const cores = new Set<Core>();
   for (const cpu of cpus) {

@@ -9,11 +9,11 @@ import { place, type MachineRequest, type Placed, type Placement } from "./place
 
 export type NodeLayerArgs = Pick<StackSpec, "ssh" | "timeouts" | "hosts" | "image" | "network" | "pools"> & {
   readonly owner: OwnerArgs;
-  /** What the last update placed; those machines stay where they are. */
+  /** What the state has already; those machines stay where they are. */
   readonly placed: readonly Placed[];
 };
 
-/** A node as the stack's outputs show it, and as the next run remembers its place. */
+/** A node as the stack's outputs show it. */
 export interface NodeSummary {
   readonly name: string;
   readonly pool: string;

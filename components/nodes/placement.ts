@@ -12,11 +12,12 @@ import { coresOf, freeReport, ledgerOf, type HostLedger, type Core } from "./led
  *   4. a worker goes where the fewest of its pool are; then the host with most free cores; then the first by name;
  *   5. on the host, the NUMA node with the fewest free cores that still holds it, so that wide gaps stay wide.
  *
- * What has a place keeps it: `placed` is what the last update made (see memory.ts), and such a machine is taken as it
- * stands as long as its cores exist, are free of housekeeping and are as many as it asks for. So growing or shrinking any
- * pool moves no other machine. Without `placed`, the rule alone decides: machines that come last in the order above move
- * nobody, others may. It does not search: a set that only fits in another order is refused, and the error says what is
- * free where.
+ * What has a place keeps it: `placed` is what the state says is leased already (memory.ts), and such a machine keeps its
+ * cores as long as they exist and its memory still fits beside them; with fewer vCPUs it keeps the first of them, with
+ * more it gets further ones beside them where they are free. So growing or shrinking a pool moves no other machine.
+ *
+ * Without `placed` the rule alone decides, and a machine that comes earlier in its order may move later ones. It does not
+ * search: a set that only fits in another order is refused, and the error says what is free where.
  */
 
 export interface MachineRequest {
@@ -48,7 +49,8 @@ export interface Placement {
 export interface Placed {
   readonly name: string;
   readonly host: string;
-  readonly vcpuPins: readonly number[];
+  /** Its cores; empty where its vCPUs float. */
+  readonly cpus: readonly number[];
 }
 
 export class PlacementError extends Error {
@@ -69,9 +71,15 @@ export function place(
   const misfits: string[] = [];
   const order = [...requests].sort(compare);
 
-  for (const request of order) {
-    const kept = keep(request, known.get(request.name), ledgers);
-    if (kept) result.set(request.name, kept);
+  // Nobody grows, and nobody new is placed, before everyone who stays has their own.
+  for (const settle of [keep, extend]) {
+    for (const request of order) {
+      const current = known.get(request.name);
+      const ledger = current && request.hosts.includes(current.host) ? ledgers.get(current.host) : undefined;
+      if (!current || !ledger || result.has(request.name)) continue;
+      const fit = settle(request, current.cpus, ledger);
+      if (fit) result.set(request.name, take(request, fit));
+    }
   }
   for (const request of order) {
     if (result.has(request.name)) continue;
@@ -131,23 +139,27 @@ function less(a: readonly number[], b: readonly number[]): boolean {
 function fitOn(ledger: HostLedger, request: MachineRequest): Fit | undefined {
   if (request.cpu === "shared") {
     if (request.vcpus > ledger.host.facts.cpus.length) return undefined;
-    const memory = spread(ledger, request.memory);
-    return memory && { ledger, cores: [], memory };
+    return withMemory(ledger, [], request);
   }
-  const byTightness = ledger.nodes
-    .filter((node) => node.freeMemory >= request.memory)
-    .sort((a, b) => a.free.length - b.free.length || a.node - b.node);
+  const byTightness = [...ledger.nodes].sort((a, b) => a.free.length - b.free.length || a.node - b.node);
   for (const node of byTightness) {
     const cores = coresFor(node.free, request.vcpus);
-    if (cores) return { ledger, cores, memory: new Map([[node.node, request.memory]]) };
+    const fit = cores && withMemory(ledger, cores, request);
+    if (fit) return fit;
   }
-  const roomiest = [...ledger.nodes].sort((a, b) => b.free.length - a.free.length || a.node - b.node);
-  const cores = coresFor(
-    roomiest.flatMap((node) => node.free),
-    request.vcpus,
-  );
-  const memory = cores && spread(ledger, request.memory);
-  return cores && memory && { ledger, cores, memory };
+  const roomiest = byTightness.reverse().filter((node) => node.free.length > 0);
+  for (let nodes = 2; nodes <= roomiest.length; nodes++) {
+    const cores = coresFor(inTurn(roomiest.slice(0, nodes).map((node) => node.free)), request.vcpus);
+    const fit = cores && withMemory(ledger, cores, request);
+    if (fit) return fit;
+  }
+  return undefined;
+}
+
+/** One of each list, then the next of each. */
+function inTurn<T>(lists: readonly (readonly T[])[]): readonly T[] {
+  const longest = Math.max(...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
 }
 
 /** The first cores that hold so many vCPUs; undefined when these are too few. */
@@ -162,20 +174,9 @@ function coresFor(free: readonly Core[], vcpus: number): readonly Core[] | undef
   return threads >= vcpus ? taken : undefined;
 }
 
-/** Memory from the NUMA nodes with most of it free first. */
-function spread(ledger: HostLedger, bytes: number): ReadonlyMap<number, number> | undefined {
-  const taken = new Map<number, number>();
-  let left = bytes;
-  for (const node of [...ledger.nodes].sort((a, b) => b.freeMemory - a.freeMemory || a.node - b.node)) {
-    const part = Math.min(left, node.freeMemory);
-    if (part > 0) taken.set(node.node, part);
-    left -= part;
-  }
-  return left === 0 ? taken : undefined;
-}
-
 function take(request: MachineRequest, fit: Fit): Placement {
-  const { ledger, cores, memory } = fit;
+  const { ledger, memory } = fit;
+  const cores = [...fit.cores].sort((a, b) => a.cpus[0]! - b.cpus[0]!);
   const taken = new Set(cores);
   for (const node of ledger.nodes) {
     node.free = node.free.filter((core) => !taken.has(core));
@@ -194,30 +195,41 @@ function take(request: MachineRequest, fit: Fit): Placement {
   };
 }
 
-/** The place that a machine has already, if it may stay there. */
-function keep(
-  request: MachineRequest,
-  placed: Placed | undefined,
-  ledgers: ReadonlyMap<string, HostLedger>,
-): Placement | undefined {
-  const ledger = placed && request.hosts.includes(placed.host) ? ledgers.get(placed.host) : undefined;
-  if (!placed || !ledger) return undefined;
-  if (request.cpu === "shared") {
-    const fit = fitOn(ledger, request);
-    return fit && take(request, fit);
+/** The cores that a machine has, if they are enough. */
+function keep(request: MachineRequest, cpus: readonly number[], ledger: HostLedger): Fit | undefined {
+  if (request.cpu === "shared") return fitOn(ledger, request);
+  const own = coresOf(ledger, cpus);
+  const cores = own && coresFor(own, request.vcpus);
+  return cores && withMemory(ledger, cores, request);
+}
+
+/** The cores that a machine has and further ones beside them; else others of its host, so that its disk stays there. */
+function extend(request: MachineRequest, cpus: readonly number[], ledger: HostLedger): Fit | undefined {
+  const own = coresOf(ledger, cpus) ?? [];
+  const nodes = new Set(own.map((core) => core.node));
+  const beside = ledger.nodes
+    .filter((node) => nodes.has(node.node))
+    .flatMap((node) => node.free.filter((core) => !own.includes(core)));
+  const cores = coresFor([...own, ...beside], request.vcpus);
+  return (cores && withMemory(ledger, cores, request)) ?? fitOn(ledger, request);
+}
+
+/**
+ * Memory is taken where the cores are, from each NUMA node in proportion to them; from all nodes, in proportion to their
+ * size, where vCPUs float. So it depends on nothing but the machine itself, and stays when others come and go.
+ */
+function withMemory(ledger: HostLedger, cores: readonly Core[], request: MachineRequest): Fit | undefined {
+  const weights = ledger.nodes.map(({ node, memory }) =>
+    cores.length === 0 ? memory : cores.filter((core) => core.node === node).length,
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const memory = new Map<number, number>();
+  for (const [i, { node, freeMemory }] of ledger.nodes.entries()) {
+    const part = Math.ceil((request.memory * weights[i]!) / total);
+    if (part > freeMemory) return undefined;
+    memory.set(node, part);
   }
-  const pins = placed.vcpuPins;
-  if (pins.length !== request.vcpus) return undefined;
-  const cores = coresOf(ledger, pins);
-  if (!cores) return undefined;
-  const nodes = new Set(cores.map((core) => core.node));
-  const local = ledger.nodes.find((node) => nodes.size === 1 && nodes.has(node.node));
-  const memory =
-    local && local.freeMemory >= request.memory
-      ? new Map([[local.node, request.memory]])
-      : spread(ledger, request.memory);
-  if (!memory) return undefined;
-  return { ...take(request, { ledger, cores, memory }), vcpuPins: [...pins] };
+  return { ledger, cores, memory };
 }
 
 function misfit(request: MachineRequest, ledgers: ReadonlyMap<string, HostLedger>): string {

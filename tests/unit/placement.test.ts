@@ -1,0 +1,290 @@
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { place, PlacementError, type MachineRequest, type Placement } from "../../components/nodes/placement";
+import { placedFrom } from "../../components/nodes/memory";
+import type { HostSpec } from "../../config/spec";
+import type { Bytes } from "../../config/units";
+import { hostOf, type Shape } from "../support/hosts";
+
+const GIB = 2 ** 30;
+const TWO_SOCKETS: Shape = { nodes: 2, coresPerNode: 8, threadsPerCore: 2, gibPerNode: 64 };
+
+function request(name: string, change: Partial<MachineRequest> = {}): MachineRequest {
+  const [pool = name, index = "0"] = name.split("-");
+  return {
+    name,
+    pool,
+    index: Number(index),
+    role: "worker",
+    vcpus: 4,
+    memory: (4 * GIB) as Bytes,
+    hosts: ["a", "b", "c"],
+    cpu: "dedicated",
+    ...change,
+  };
+}
+
+const threeHosts = (shape: Shape = TWO_SOCKETS) => ["a", "b", "c"].map((name) => hostOf(name, shape));
+
+/** One thread's core, named so that it is the same for every sibling. */
+function coreOf(host: HostSpec, cpu: number): string {
+  const { socket, core } = host.facts.cpus.find((entry) => entry.cpu === cpu)!;
+  return `${socket}/${core}`;
+}
+
+describe("place", () => {
+  it("gives each vCPU a thread of whole cores on one NUMA node, siblings side by side", () => {
+    const [placed] = place([hostOf("a", TWO_SOCKETS)], [request("web-0", { hosts: ["a"] })]);
+    expect(placed).to.deep.equal({
+      name: "web-0",
+      host: "a",
+      vcpuPins: [1, 17, 2, 18],
+      cpus: [1, 2, 17, 18],
+      numaNode: 0,
+    });
+  });
+
+  it("leases the whole core for an odd number of vCPUs", () => {
+    const [placed] = place([hostOf("a", TWO_SOCKETS)], [request("web-0", { hosts: ["a"], vcpus: 3 })]);
+    expect(placed!.vcpuPins).to.deep.equal([1, 17, 2]);
+    expect(placed!.cpus).to.deep.equal([1, 2, 17, 18]);
+  });
+
+  it("spreads control planes over hosts before it looks at anything else", () => {
+    const roomy = hostOf("b", { ...TWO_SOCKETS, coresPerNode: 32, gibPerNode: 512 });
+    const hosts = [hostOf("a", TWO_SOCKETS), roomy, hostOf("c", TWO_SOCKETS)];
+    const planes = [0, 1, 2].map((i) => request(`control-${i}`, { role: "control-plane" }));
+    expect(place(hosts, planes).map(({ host }) => host)).to.have.members(["a", "b", "c"]);
+  });
+
+  it("spreads a pool's workers over hosts", () => {
+    const workers = [0, 1, 2, 3, 4, 5].map((i) => request(`web-${i}`));
+    const hosts = place(threeHosts(), workers).map(({ host }) => host);
+    expect(hosts.sort()).to.deep.equal(["a", "a", "b", "b", "c", "c"]);
+  });
+
+  it("goes over NUMA nodes only where no host has the cores on one, and says so by naming no node", () => {
+    const small = hostOf("a", { nodes: 2, coresPerNode: 4, threadsPerCore: 2, gibPerNode: 64 });
+    const wide = request("wide-0", { vcpus: 10, hosts: ["a", "b"] });
+    const [alone] = place([small], [wide]);
+    expect(alone!.numaNode).to.equal(undefined);
+    expect(alone!.cpus).to.have.length(10);
+    const [local] = place([small, hostOf("b", TWO_SOCKETS)], [wide]);
+    expect(local).to.include({ host: "b", numaNode: 0 });
+  });
+
+  it("counts memory by NUMA node", () => {
+    const host = hostOf("a", TWO_SOCKETS);
+    const machines = [0, 1].map((i) => request(`web-${i}`, { hosts: ["a"], memory: (40 * GIB) as Bytes }));
+    expect(place([host], machines).map(({ numaNode }) => numaNode)).to.deep.equal([0, 1]);
+  });
+
+  it("counts only the hugepages of the asked size where the host backs machines with them", () => {
+    const facts = { ...hostOf("a", TWO_SOCKETS).facts, hugepages: [{ node: 1, sizeBytes: GIB, count: 8 }] };
+    const host = hostOf("a", TWO_SOCKETS, { facts, hugepages: GIB as Bytes });
+    const [placed] = place([host], [request("web-0", { hosts: ["a"] })]);
+    expect(placed!.numaNode).to.equal(1);
+  });
+
+  it("takes no core for shared vCPUs, and still counts their memory", () => {
+    const host = hostOf("a", TWO_SOCKETS);
+    const shared = request("web-0", { hosts: ["a"], cpu: "shared", memory: (100 * GIB) as Bytes });
+    const [placed] = place([host], [shared]);
+    expect(placed).to.deep.include({ vcpuPins: [], cpus: [] });
+    expect(() => place([host], [shared, { ...shared, name: "web-1", index: 1 }])).to.throw(PlacementError, "web-1");
+  });
+
+  it("explains a misfit with what is free where, for every machine that has no place", () => {
+    const machines = [request("big-0", { vcpus: 64 }), request("huge-0", { memory: (4096 * GIB) as Bytes })];
+    expect(() => place(threeHosts(), machines))
+      .to.throw(PlacementError)
+      .with.property("message")
+      .that.includes("big-0 (pool big) fits on no host: it needs 64 vCPUs and 4.0 GiB on one host")
+      .and.includes("huge-0 (pool huge)")
+      .and.includes("a: NUMA node 0: 7 cores (14 CPUs), 60.8 GiB; NUMA node 1: 7 cores (14 CPUs), 60.8 GiB");
+  });
+
+  describe("with machines that are there already", () => {
+    it("keeps the cores of a machine that shrinks, and grows one beside its own", () => {
+      const before = [request("web-0", { hosts: ["a"] }), request("web-1", { hosts: ["a"] })];
+      const placed = place([hostOf("a", TWO_SOCKETS)], before);
+      const after = [
+        { ...before[0]!, vcpus: 2 },
+        { ...before[1]!, vcpus: 6 },
+      ];
+      const [shrunk, grown] = place([hostOf("a", TWO_SOCKETS)], after, placed);
+      expect(shrunk!.vcpuPins).to.deep.equal(placed[0]!.vcpuPins.slice(0, 2));
+      expect(grown!.cpus).to.include.members([...placed[1]!.cpus]);
+      expect(grown!.numaNode).to.equal(placed[1]!.numaNode);
+    });
+
+    it("stays on its host when its cores are gone, and leaves a host that it may not be on", () => {
+      const kept = [{ name: "web-0", host: "b", cpus: [0, 16, 99] }];
+      expect(place(threeHosts(), [request("web-0")], kept)[0]!.host).to.equal("b");
+      expect(place(threeHosts(), [request("web-0", { hosts: ["a", "c"] })], kept)[0]!.host).to.not.equal("b");
+    });
+
+    it("gives the cores of two leases on one core to one machine only", () => {
+      const lease = { host: "a", cpus: [1, 2, 17, 18] };
+      const machines = [request("web-0", { hosts: ["a"] }), request("web-1", { hosts: ["a"] })];
+      const placed = machines.map(({ name }) => ({ name, ...lease }));
+      const [first, second] = place([hostOf("a", TWO_SOCKETS)], machines, placed);
+      expect(first!.cpus.filter((cpu) => second!.cpus.includes(cpu))).to.deep.equal([]);
+    });
+  });
+
+  describe("properties", function () {
+    this.timeout(20_000);
+    const shape = fc.record({
+      nodes: fc.integer({ min: 1, max: 4 }),
+      coresPerNode: fc.integer({ min: 2, max: 9 }),
+      threadsPerCore: fc.constantFrom(1, 2),
+      gibPerNode: fc.integer({ min: 16, max: 256 }),
+    });
+    const hostsAndPools = fc.record({
+      shapes: fc.array(shape, { minLength: 1, maxLength: 4 }),
+      pools: fc.array(
+        fc.record({
+          count: fc.integer({ min: 0, max: 5 }),
+          vcpus: fc.integer({ min: 1, max: 9 }),
+          gib: fc.integer({ min: 1, max: 12 }),
+          role: fc.constantFrom("control-plane" as const, "worker" as const),
+        }),
+        { minLength: 1, maxLength: 4 },
+      ),
+    });
+    type Example = typeof hostsAndPools extends fc.Arbitrary<infer T> ? T : never;
+
+    const hostsFrom = ({ shapes }: Example) => shapes.map((entry, i) => hostOf(`h${i}`, entry));
+    const requestsFrom = ({ pools }: Example, hosts: readonly HostSpec[]) =>
+      pools.flatMap(({ count, vcpus, gib, role }, p) =>
+        Array.from({ length: count }, (_, i) =>
+          request(`p${p}-${i}`, {
+            vcpus,
+            role,
+            memory: (gib * GIB) as Bytes,
+            hosts: hosts.map(({ name }) => name),
+          }),
+        ),
+      );
+    /** undefined: it does not fit, which is a fair answer to a random question. */
+    const tried = (...args: Parameters<typeof place>): readonly Placement[] | undefined => {
+      try {
+        return place(...args);
+      } catch (error) {
+        if (error instanceof PlacementError) return undefined;
+        throw error;
+      }
+    };
+
+    it("no core has two owners, none is the host's, siblings are together, memory fits its NUMA node", () => {
+      let fitting = 0;
+      fc.assert(
+        fc.property(hostsAndPools, (example) => {
+          const hosts = hostsFrom(example);
+          const requests = requestsFrom(example, hosts);
+          const placed = tried(hosts, requests);
+          if (!placed) return;
+          fitting += 1;
+          for (const host of hosts) {
+            const here = placed.filter((entry) => entry.host === host.name);
+            const owners = new Map<string, string>();
+            const memory = new Map<number, number>();
+            const kept = new Set(host.housekeeping.map((cpu) => coreOf(host, cpu)));
+            for (const { name, cpus, vcpuPins, numaNode } of here) {
+              const asked = requests.find((entry) => entry.name === name)!;
+              expect(vcpuPins).to.have.length(asked.vcpus);
+              expect(new Set(vcpuPins).size).to.equal(asked.vcpus);
+              expect(cpus).to.include.members([...vcpuPins]);
+              for (const cpu of cpus) {
+                const core = coreOf(host, cpu);
+                expect(owners.get(core) ?? name).to.equal(name);
+                owners.set(core, name);
+                expect(kept.has(core)).to.equal(false);
+              }
+              const siblings = host.facts.cpus.filter((cpu) => owners.get(coreOf(host, cpu.cpu)) === name);
+              expect(cpus).to.have.length(siblings.length);
+              if (numaNode === undefined) continue;
+              const nodes = host.facts.cpus.filter(({ cpu }) => cpus.includes(cpu)).map(({ node }) => node);
+              expect(new Set(nodes)).to.deep.equal(new Set([numaNode]));
+              memory.set(numaNode, (memory.get(numaNode) ?? 0) + asked.memory);
+            }
+            for (const [node, bytes] of memory) {
+              expect(bytes).to.be.at.most(host.facts.memory.find((entry) => entry.node === node)!.bytes);
+            }
+          }
+        }),
+        { numRuns: 100 },
+      );
+      expect(fitting).to.be.greaterThan(25);
+    });
+
+    it("depends on nothing but what is asked: not on the order of hosts or requests", () => {
+      fc.assert(
+        fc.property(hostsAndPools, fc.infiniteStream(fc.nat()), (example, order) => {
+          const hosts = hostsFrom(example);
+          const requests = requestsFrom(example, hosts);
+          const shuffled = <T>(list: readonly T[]): T[] =>
+            list
+              .map((entry) => ({ entry, key: order.next().value as number }))
+              .sort((a, b) => a.key - b.key)
+              .map(({ entry }) => entry);
+          const byName = (placed: readonly Placement[] | undefined) =>
+            placed && [...placed].sort((a, b) => (a.name < b.name ? -1 : 1));
+          expect(byName(tried(shuffled(hosts), shuffled(requests)))).to.deep.equal(byName(tried(hosts, requests)));
+        }),
+        { numRuns: 100 },
+      );
+    });
+
+    it("moves nobody when pools grow, shrink, come and go", () => {
+      let moves = 0;
+      fc.assert(
+        fc.property(
+          hostsAndPools,
+          fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 4, maxLength: 4 }), { maxLength: 4 }),
+          (example, steps) => {
+            const hosts = hostsFrom(example);
+            let placed = tried(hosts, requestsFrom(example, hosts));
+            for (const counts of steps) {
+              if (!placed) return;
+              const pools = example.pools.map((pool, i) => ({ ...pool, count: counts[i]! }));
+              const next = tried(hosts, requestsFrom({ ...example, pools }, hosts), placed);
+              for (const { name, ...before } of placed) {
+                const after = next?.find((entry) => entry.name === name);
+                if (!after) continue;
+                moves += 1;
+                expect({ ...after, name: undefined }).to.deep.equal({ ...before, name: undefined });
+              }
+              placed = next ?? placed;
+            }
+          },
+        ),
+        { numRuns: 200 },
+      );
+      expect(moves).to.be.greaterThan(100);
+    });
+  });
+});
+
+describe("placedFrom", () => {
+  const hosts = threeHosts();
+  const host = (name: string) => hosts.find((entry) => entry.name === name)!.endpoint;
+
+  it("takes cores from leases, hosts of floating machines from domains, and nothing from hosts that are gone", () => {
+    const placed = placedFrom(
+      {
+        "urn:1": { type: "kvmesh:index:Domain", outputs: { host: host("a"), name: "web-0", vcpuPins: [5, 6] } },
+        "urn:2": { type: "kvmesh:index:CoreLease", outputs: { host: host("a"), machine: "web-0", cpus: [1, 17] } },
+        "urn:3": { type: "kvmesh:index:Domain", outputs: { host: { ...host("b"), port: undefined }, name: "float-0" } },
+        "urn:4": { type: "kvmesh:index:Domain", outputs: { host: { address: "203.0.113.9" }, name: "gone-0" } },
+        "urn:5": { type: "pulumi:pulumi:Stack", outputs: { nodes: [{ name: "x" }] } },
+      },
+      hosts,
+    );
+    expect(placed).to.deep.equal([
+      { name: "web-0", host: "a", cpus: [1, 17] },
+      { name: "float-0", host: "b", cpus: [] },
+    ]);
+  });
+});
