@@ -28,18 +28,16 @@ export function coreOverlapPolicy(): KvmeshPolicy {
       for (const use of uses) {
         // Housekeeping CPUs are shared by all machines; a machine's own threads are node-emulator-isolated's business.
         if (use.machine === machine || (kind === "housekeeping" && use.kind === "housekeeping")) continue;
-        const whose = use.kind === "vCPU" ? `machine ${use.machine}` : `the emulator or I/O threads of ${use.machine}`;
-        conflicts.set(whose, [...(conflicts.get(whose) ?? []), cpu]);
+        // Pulumi's order is not fixed: whoever comes second, the same two are named in the same words.
+        const both = [claimant(machine, kind), claimant(use.machine, use.kind)].sort().join(" and ");
+        conflicts.set(both, [...(conflicts.get(both) ?? []), cpu]);
       }
       host.set(cpu, [...uses, { urn: resource.urn, machine, kind }]);
     }
     const where = text(at(resource.props, "host", "address")) ?? "the host";
-    for (const [whose, taken] of conflicts) {
-      yield {
-        subject: subjectOf(resource),
-        found: `CPU ${cpuText(taken)} of ${where} for ${kind === "vCPU" ? "vCPUs" : "housekeeping"}, already used by ${whose}`,
-        required: "CPUs of its own",
-      };
+    for (const [both, claimed] of conflicts) {
+      const found = `CPU ${cpuText(claimed)} of ${where} claimed by ${both}`;
+      yield { subject: subjectOf(resource), found, required: "CPUs of its own for each machine" };
     }
   }
 
@@ -77,6 +75,10 @@ export function coreOverlapPolicy(): KvmeshPolicy {
       yield* claim(lease, text(at(lease.props, "machine")) ?? lease.name, "vCPU", numbers(at(lease.props, "cpus")));
     },
   });
+}
+
+function claimant(machine: string, kind: Use["kind"]): string {
+  return kind === "vCPU" ? machine : `${machine} (emulator or I/O threads)`;
 }
 
 export const nodeCoreOverlap = coreOverlapPolicy();

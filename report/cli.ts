@@ -1,0 +1,72 @@
+import { parseArgs } from "node:util";
+import type { Kind } from "./pulumi";
+import { runWithReport } from "./run";
+import { verdict } from "./text";
+
+const USAGE = `usage: node dist/report/cli.js --stack STACK [--cwd DIR] [--pack DIR] [--pack-config FILE] [--out DIR] -- preview|up|analyze [PULUMI OPTIONS]
+  Runs Pulumi with the policy pack on and writes the report as Markdown, HTML and JSON (default: .kvmesh/reports).
+  preview   the plan, before anything is made
+  up        the same for what \`up\` makes
+  analyze   the state of the deployed stack; runs no program
+  The exit code is Pulumi's.`;
+
+const KINDS: readonly string[] = ["preview", "up", "analyze"] satisfies readonly Kind[];
+
+async function main(): Promise<number> {
+  const argv = process.argv.slice(2);
+  const separator = argv.indexOf("--");
+  if (separator < 0) return usage("`--` and what to run are missing");
+  const [kind, ...args] = argv.slice(separator + 1);
+  if (kind === undefined || !KINDS.includes(kind))
+    return usage(`found "${kind ?? ""}", but can run ${KINDS.join(", ")}`);
+  let values: ReturnType<typeof options>;
+  try {
+    values = options(argv.slice(0, separator));
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+  if (values.stack === undefined) return usage("--stack is missing");
+  const { exitCode, report, files } = await runWithReport({
+    kind: kind as Kind,
+    stack: values.stack,
+    args,
+    ...(values.cwd !== undefined && { cwd: values.cwd }),
+    ...(values.pack !== undefined && { pack: values.pack }),
+    ...(values["pack-config"] !== undefined && { packConfig: values["pack-config"] }),
+    ...(values.out !== undefined && { out: values.out }),
+    say: (line) => process.stderr.write(`${line}\n`),
+  });
+  process.stderr.write(
+    `policies: ${verdict(report)}\nreport: ${files.html}\n        ${files.markdown}\n        ${files.json}\n`,
+  );
+  return exitCode;
+}
+
+function options(args: string[]) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      stack: { type: "string", short: "s" },
+      cwd: { type: "string" },
+      pack: { type: "string" },
+      "pack-config": { type: "string" },
+      out: { type: "string" },
+    },
+  });
+  return values;
+}
+
+function usage(problem: string): number {
+  process.stderr.write(`report: ${problem}\n${USAGE}\n`);
+  return 2;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`report: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  },
+);
