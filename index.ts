@@ -1,31 +1,56 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { MeshLayer } from "./components/mesh";
+import { KubernetesCluster } from "./components/cluster";
+import { MeshInputError, MeshLayer } from "./components/mesh";
 import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
 
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
-  const spec = asRunError(readSpec);
+  const spec = explained(readSpec);
+  const placed = await placedMachines(spec.hosts);
+  return explained(() => compose(spec, placed));
+};
+
+function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachines>>): Record<string, unknown> {
+  const { clusterName, timeouts, mesh } = spec;
   const owner = {
     project: pulumi.getProject(),
     stack: pulumi.getStack(),
-    cluster: spec.clusterName,
+    cluster: clusterName,
     environment: spec.environment,
   };
-  const plugin = new Provider("kvmesh", {
+  const kvmesh = new Provider("kvmesh", {
     identityFile: spec.ssh.identityFile,
-    connectTimeoutSeconds: spec.timeouts.connect / 1000,
+    connectTimeoutSeconds: timeouts.connect / 1000,
   });
-  const placed = await placedMachines(spec.hosts);
-  const nodes = asRunError(
-    () => new NodeLayer(spec.clusterName, { ...spec, owner, placed }, { providers: { kvmesh: plugin } }),
+  const machines = new NodeLayer(clusterName, { ...spec, owner, placed }, { providers: { kvmesh } });
+  const cluster = new KubernetesCluster(
+    clusterName,
+    { clusterName, owner, spec: spec.kubernetes, nodes: machines.nodes, timeouts },
+    { providers: { kvmesh } },
   );
-  void MeshLayer;
-  return { nodes: nodes.summary };
-};
+  new MeshLayer(clusterName, spec, {
+    providers: { kubernetes: cluster.kubernetes, kvmesh },
+    dependsOn: [...cluster.ready],
+    deletedWith: cluster.controlPlane,
+  });
+
+  return {
+    kubeconfig: pulumi.secret(cluster.kubeconfig),
+    nodes: machines.summary,
+    api: `https://${spec.kubernetes.endpoint.host}:${spec.kubernetes.endpoint.port}`,
+    versions: { kubernetes: spec.kubernetes.version, ...(mesh.provider === "none" ? {} : { istio: mesh.version }) },
+    canaries: Object.fromEntries(
+      spec.canaries.map(({ namespace, name, weights }) => [
+        `${namespace}/${name}`,
+        Object.fromEntries(weights.map(({ subset, weight }) => [subset, weight])),
+      ]),
+    ),
+  };
+}
 
 function readSpec(): StackSpec {
   const checkout = path.resolve(__dirname, "..");
@@ -38,11 +63,11 @@ function readSpec(): StackSpec {
 }
 
 /** What the person has to change is printed as one list; a stack trace of ours would only hide it. */
-function asRunError<T>(step: () => T): T {
+function explained<T>(step: () => T): T {
   try {
     return step();
   } catch (error) {
-    if (error instanceof ConfigError || error instanceof PlacementError) throw new pulumi.RunError(error.message);
-    throw error;
+    const theirs = [ConfigError, PlacementError, MeshInputError].some((kind) => error instanceof kind);
+    throw theirs ? new pulumi.RunError((error as Error).message) : error;
   }
 }

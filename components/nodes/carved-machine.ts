@@ -120,6 +120,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       labels: pool.labels,
       endpoint,
       nodeAddress: args.address,
+      host: host.name,
       identity: domain.uuid,
       ready: [machine],
     };

@@ -114,16 +114,21 @@ function checkCarvedPool(
       `no host has so many: the largest, ${widest.name}, has ${cpusOf(widest)} of ${widest.facts.cpus.length} CPUs${kept}`,
     );
   }
+  checkMemory(pool, hosts, findings);
+}
+
+function checkMemory(pool: CarvedPoolSpec, hosts: readonly HostSpec[], findings: Findings): void {
+  const at = ["pools", pool.name, "memory"];
+  const page = Math.max(2 ** 20, ...hosts.map((host) => host.hugepages ?? 0)) as Bytes;
+  if (pool.memory === 0 || pool.memory % page !== 0) {
+    const why = page > 2 ** 20 ? ", the hugepages of its hosts" : "";
+    fail(findings, at, formatBytes(pool.memory), `give a whole number of ${formatBytes(page)}${why}`);
+  }
   const memoryOf = (host: HostSpec) => host.facts.memory.reduce((sum, node) => sum + node.bytes, 0);
   const largest = hosts.reduce((a, b) => (memoryOf(b) > memoryOf(a) ? b : a));
   if (pool.memory > memoryOf(largest)) {
     const gib = `${Math.floor(memoryOf(largest) / 2 ** 30)}GiB`;
-    fail(
-      findings,
-      [...at, "memory"],
-      formatBytes(pool.memory),
-      `no host has so much: the largest, ${largest.name}, has ${gib}`,
-    );
+    fail(findings, at, formatBytes(pool.memory), `no host has so much: the largest, ${largest.name}, has ${gib}`);
   }
 }
 

@@ -11,7 +11,7 @@ const packages = z.discriminatedUnion("source", [
 
 const cni = z.strictObject({
   plugin: z.literal("flannel").default("flannel"),
-  version: field.exactVersion("Exact flannel version").default("0.27.4"),
+  version: field.exactVersion("Exact flannel version").default("0.28.4"),
   backend: z
     .enum(["vxlan", "host-gw"])
     .meta({ description: "host-gw needs all nodes on one L2 network" })
