@@ -1,0 +1,80 @@
+import type { Owner } from "../core/check";
+import { quote } from "../core/quote";
+import { LEASES } from "../libvirt/script";
+
+export interface Holder {
+  readonly owner: Owner;
+  readonly machine: string;
+}
+
+/** A file's first three fields; the fourth is the time since when. */
+export function holderKey(holder: Holder): string {
+  return [holder.owner.project, holder.owner.stack, holder.machine].join("\t");
+}
+
+/**
+ * Makes the machine's lease exactly these CPUs, or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
+ * A run that was killed half-way left only leases of this machine, so running it again completes it.
+ */
+export function takeScript(lease: Holder & { readonly cpus: readonly number[] }): string {
+  return `lock
+me=${quote(holderKey(lease))}
+cpus=${quote(lease.cpus.join(" "))}
+mkdir -p ${LEASES}
+cd ${LEASES}
+taken=0
+for c in $cpus; do
+  [ -d /sys/devices/system/cpu/cpu$c ] || fail "this host has no CPU $c: probe it again"
+  if [ -s "cpu-$c" ] && [ "$(cut -f1-3 "cpu-$c")" != "$me" ]; then
+    printf '%s\\t' "$c"; cat "cpu-$c"
+    taken=1
+  fi
+done
+[ "$taken" = 0 ] || exit 0
+since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+for c in $cpus; do
+  [ -s "cpu-$c" ] && continue
+  printf '%s\\t%s\\n' "$me" "$since" >.new
+  mv -f .new "cpu-$c"
+done
+for f in cpu-*; do
+  case " $cpus " in *" \${f#cpu-} "*) continue ;; esac
+  [ "$(cut -f1-3 "$f")" != "$me" ] || rm -f "$f"
+done
+`;
+}
+
+/** The CPUs that the machine holds, one a line. */
+export function seenScript(holder: Holder): string {
+  return `[ -d ${LEASES} ] || exit 0
+cd ${LEASES}
+for f in cpu-*; do
+  [ -s "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ] && printf '%s\\n' "\${f#cpu-}"
+done
+exit 0
+`;
+}
+
+/** Gives back what this machine holds, and nothing else. */
+export function releaseScript(holder: Holder): string {
+  return `lock
+[ -d ${LEASES} ] || exit 0
+cd ${LEASES}
+for f in cpu-*; do
+  if [ -e "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ]; then rm -f "$f"; fi
+done
+cd /
+rmdir ${LEASES} 2>/dev/null || true
+`;
+}
+
+/** Part of a machine's script, under the lock: ends it unless the machine holds every CPU that it is pinned to. */
+export function requireLease(holder: Holder, cpus: readonly number[]): string {
+  if (cpus.length === 0) return "";
+  return `for c in ${cpus.join(" ")}; do
+  h=
+  [ ! -s "${LEASES}/cpu-$c" ] || h=$(cut -f1-3 "${LEASES}/cpu-$c")
+  [ "$h" = ${quote(holderKey(holder))} ] || fail "CPU $c is not leased to this machine but to \${h:-nobody}: nothing was started"
+done
+`;
+}

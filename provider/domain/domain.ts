@@ -1,0 +1,110 @@
+import { randomUUID } from "node:crypto";
+import { UserError } from "../core/kind";
+import type { Context, Kind } from "../core/kind";
+import { isOurs, markOf, refusal } from "../libvirt/mark";
+import { onHost } from "../libvirt/script";
+import { where } from "../transport/errors";
+import { pendingRestart, seenInputs } from "./drift";
+import { inspect } from "./inspect";
+import { checkDomain, diffDomain, domainArgs } from "./schema";
+import type { DomainInputs, DomainOutputs } from "./schema";
+import { applyScript, removeScript, seedDigest } from "./scripts";
+import type { SeenDomain } from "./inspect";
+import { domainXml } from "./xml";
+
+/** From the request to shut down until the plug is pulled, unless customTimeouts.delete leaves less. */
+const GRACE_SECONDS = 60;
+
+/** A running libvirt machine that this stack made; one without its mark is never changed or removed. */
+export const domainKind: Kind<DomainInputs, DomainOutputs> = {
+  token: "kvmesh:index:Domain",
+  args: domainArgs,
+  outputs: { uuid: "stable", running: "volatile" },
+  // It holds its name, its addresses and its cores.
+  deleteBeforeReplace: true,
+  check: checkDomain,
+  diff: diffDomain,
+
+  async create(ctx, inputs) {
+    const seen = await inspect(ctx, inputs.host, inputs.name);
+    if (seen) {
+      const refused = refusal(`machine ${inputs.name}`, seen.inactive.mark, markOf(inputs.owner, ctx.urn));
+      if (refused) throw new UserError(`${where(inputs.host)}: ${refused}`);
+      ctx.warn(`machine ${inputs.name} was made by an interrupted run; it is taken over as it is (${seen.uuid})`);
+    }
+    const uuid = seen?.uuid ?? randomUUID();
+    await apply(ctx, inputs, uuid, seen);
+    return { id: uuid, outputs: { uuid, running: true } };
+  },
+
+  async read(ctx, id, known) {
+    if (!known)
+      throw new UserError(
+        "importing a machine is not built yet: declare it, and `pulumi up` takes over what has its mark",
+      );
+    const seen = await inspect(ctx, known.host, known.name);
+    if (!seen) return undefined;
+    if (seen.uuid !== id || !isOurs(seen.inactive.mark, known.owner)) {
+      ctx.warn(
+        `${where(known.host)}: ${known.name} is now another machine (${seen.uuid}), which is not ours; ours is gone`,
+      );
+      return undefined;
+    }
+    const pending = pendingRestart(seen);
+    if (pending.length > 0)
+      ctx.warn(`${known.name}: changed in the definition, not yet in the running machine: ${pending.join(", ")}`);
+    return { inputs: seenInputs(known, seen), outputs: { uuid: seen.uuid, running: seen.running } };
+  },
+
+  async update(ctx, id, olds, news) {
+    const seen = await inspect(ctx, news.host, news.name);
+    if (!seen)
+      throw new UserError(
+        `${where(news.host)}: machine ${news.name} is gone: run \`pulumi refresh\`, then \`pulumi up\` makes it anew`,
+      );
+    if (seen.uuid !== id || !isOurs(seen.inactive.mark, olds.owner)) {
+      throw new UserError(
+        `${where(news.host)}: ${news.name} is now another machine (${seen.uuid}), which is not ours; it is left untouched`,
+      );
+    }
+    await apply(ctx, news, id, seen);
+    const reboot = diffDomain(olds, news).filter((change) => change.effect === "reboot");
+    if (reboot.length > 0 && seen.running) {
+      const names = reboot.map((change) => change.property).join(", ");
+      ctx.warn(
+        `${news.name}: ${names}: takes effect when the machine is shut down and started again (a reboot from inside is not enough)`,
+      );
+    }
+    return { uuid: id, running: true };
+  },
+
+  async delete(ctx, id, state) {
+    const seen = await inspect(ctx, state.host, state.name);
+    if (seen && (seen.uuid !== id || !isOurs(seen.inactive.mark, state.owner))) {
+      ctx.warn(
+        `${where(state.host)}: ${state.name} is now another machine (${seen.uuid}), which is not ours; it is left untouched`,
+      );
+      return;
+    }
+    const left = ctx.deadline === undefined ? Infinity : Math.floor((ctx.deadline - Date.now()) / 1000 / 2);
+    const grace = Math.max(1, Math.min(GRACE_SECONDS, left));
+    await onHost(ctx, state.host, `removing machine ${state.name}`, removeScript(state, id, grace), {
+      onLine: ctx.progress,
+    });
+  },
+};
+
+/** Brings a machine to its inputs: defines it, starts it, pins it. `seen`: what is there now. */
+async function apply(ctx: Context, inputs: DomainInputs, uuid: string, seen: SeenDomain | undefined): Promise<void> {
+  const digest = seedDigest(inputs.cloudInit);
+  const xml = domainXml(inputs, { uuid, mark: markOf(inputs.owner, ctx.urn), seedDigest: digest });
+  // A machine that was never defined may have left a seed of an interrupted run; one that is defined has the seed of its digest.
+  const seed = seen?.inactive.seedDigest !== digest;
+  ctx.progress(seen ? `changing machine ${inputs.name}` : `defining and starting machine ${inputs.name}`);
+  await onHost(
+    ctx,
+    inputs.host,
+    `machine ${inputs.name}`,
+    applyScript(inputs, { xml, uuid, seed, fresh: seen === undefined }),
+  );
+}

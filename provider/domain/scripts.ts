@@ -1,0 +1,139 @@
+import { quote } from "../core/quote";
+import { requireLease } from "../corelease/scripts";
+import { formatCpus } from "../libvirt/cpulist";
+import { sha256 } from "../libvirt/mark";
+import type { CloudInit, DomainInputs } from "./schema";
+import { seedPath, serialLogPath } from "./xml";
+
+/** Digest of what a seed is made of: the domain's metadata keeps it, so that a change is seen without reading the seed. */
+export function seedDigest(cloudInit: CloudInit): string {
+  return sha256(JSON.stringify([cloudInit.userData, cloudInit.metaData, cloudInit.networkConfig]));
+}
+
+/**
+ * Everything about one domain, in sections that start with a line of the nonce and a name. A domain that is not there has only
+ * the section "absent". Affinities come from the kernel: what was changed behind libvirt's back is not in its XML.
+ */
+export function inspectScript(name: string, nonce: string): string {
+  return `n=${quote(name)}
+section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
+if ! uuid=$(v domuuid "$n" 2>&1); then
+  case $uuid in
+    *"failed to get domain"*) section absent; exit 0 ;;
+    *) fail "libvirt does not answer: $uuid" ;;
+  esac
+fi
+section uuid; printf '%s\\n' "$uuid"
+section state; v domstate "$n"
+section autostart; v dominfo "$n" | sed -n 's/^Autostart: *//p'
+section inactive; v dumpxml --inactive "$n"
+pid=$(cat "/run/libvirt/qemu/$n.pid" 2>/dev/null) || exit 0
+section live; v dumpxml "$n"
+section threads
+for t in /proc/$pid/task/*; do
+  printf '%s\\t%s\\t%s\\n' "\${t##*/}" "$(cat "$t/comm" 2>/dev/null)" "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$t/status" 2>/dev/null)"
+done
+section pid; printf '%s\\n' "$pid"
+section end
+`;
+}
+
+/** `seed`: make it anew. `fresh`: this call defines the domain, so a failed start undoes the definition and the seed. */
+export interface ApplyOptions {
+  readonly xml: string;
+  readonly uuid: string;
+  readonly seed: boolean;
+  readonly fresh: boolean;
+}
+
+/**
+ * Defines the domain over any older definition, starts it when it is off, pins it when it runs. Prints "started" or "running".
+ * Under the host's lock: no other run can take a core between the check of the lease and the start.
+ */
+export function applyScript(domain: DomainInputs, options: ApplyOptions): string {
+  const disks = domain.disks.map(
+    ({ path }) => `[ -e ${quote(path)} ] || fail ${quote(`the disk ${path} is not on this host`)}`,
+  );
+  return `lock
+n=${quote(domain.name)}
+seed=${quote(seedPath(domain))}
+${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
+${disks.join("\n")}
+mkdir -p ${quote(domain.storage)}
+d=$(mktemp -d)
+trap 'rm -rf "$d"' EXIT
+${options.seed ? makeSeed(domain.cloudInit) : ""}
+printf %s ${quote(options.xml)} >"$d/domain.xml"
+v define "$d/domain.xml" >/dev/null
+v autostart ${domain.autostart ? "" : "--disable "}"$n" >/dev/null
+if [ "$(v domstate "$n")" = "shut off" ]; then
+  if ! v start "$n" >/dev/null 2>"$d/start"; then
+    ${options.fresh ? `v undefine "$n" >/dev/null; rm -f "$seed" ${quote(serialLogPath(domain))}` : ":"}
+    fail "the machine could not be started: $(cat "$d/start")"
+  fi
+  echo started
+else
+${livePins(domain)}
+  echo running
+fi
+`;
+}
+
+/** Whichever tool the host has; the data is written by the shell itself, so that it is in no argument list. */
+function makeSeed(cloudInit: CloudInit): string {
+  return `mkdir "$d/seed"
+printf %s ${quote(cloudInit.userData)} >"$d/seed/user-data"
+printf %s ${quote(cloudInit.metaData)} >"$d/seed/meta-data"
+printf %s ${quote(cloudInit.networkConfig)} >"$d/seed/network-config"
+if command -v xorriso >/dev/null; then mkiso='xorriso -as genisoimage'
+elif command -v genisoimage >/dev/null; then mkiso=genisoimage
+elif command -v mkisofs >/dev/null; then mkiso=mkisofs
+else fail 'there is no tool to make the cloud-init seed: install the package xorriso'
+fi
+$mkiso -quiet -output "$d/seed.iso" -volid cidata -joliet -rock "$d/seed" 2>"$d/mkiso" || fail "the cloud-init seed could not be made: $(tail -n 3 "$d/mkiso")"
+cp "$d/seed.iso" "$seed.new"
+mv -f "$seed.new" "$seed"`;
+}
+
+/**
+ * Pins what runs now; the definition holds the same for the next start. A vCPU that the running machine does not have yet is left
+ * out. Setting a pin that libvirt believes to be set still sets the threads' affinity, which repairs what was changed behind its back.
+ */
+function livePins(domain: DomainInputs): string {
+  const lines = [`  have=$(v vcpucount "$n" --live --active)`];
+  domain.vcpuPins.forEach((cpu, i) =>
+    lines.push(`  [ "$have" -le ${i} ] || v vcpupin "$n" ${i} ${cpu} --live >/dev/null`),
+  );
+  if (domain.emulatorPin.length > 0)
+    lines.push(`  v emulatorpin "$n" ${formatCpus(domain.emulatorPin)} --live >/dev/null`);
+  if (domain.ioThreadPin.length > 0)
+    lines.push(`  v iothreadpin "$n" 1 ${formatCpus(domain.ioThreadPin)} --live >/dev/null`);
+  return lines.join("\n");
+}
+
+/** Asks the guest to shut down, then pulls the plug; verifies that it is off; removes definition, seed and log. Runs twice without harm. */
+export function removeScript(
+  domain: Pick<DomainInputs, "name" | "storage">,
+  uuid: string,
+  graceSeconds: number,
+): string {
+  return `lock
+u=${quote(uuid)}
+state() { v domstate "$u" 2>/dev/null || echo gone; }
+is_off() { s=$(state); [ "$s" = "shut off" ] || [ "$s" = gone ]; }
+if ! is_off; then
+  v shutdown "$u" >/dev/null 2>&1 || true
+  i=0
+  while [ $i -lt ${graceSeconds} ] && ! is_off; do
+    i=$((i + 1))
+    [ $((i % 5)) != 0 ] || echo "shutting down: $i of ${graceSeconds} s"
+    sleep 1
+  done
+  is_off || v destroy "$u" >/dev/null || is_off
+fi
+is_off || fail "the machine still runs: $(state)"
+if [ "$(state)" != gone ]; then v undefine "$u" --managed-save --snapshots-metadata --nvram >/dev/null; fi
+[ "$(state)" = gone ] || fail 'the machine is still defined'
+rm -f ${quote(seedPath(domain))} ${quote(serialLogPath(domain))}
+`;
+}

@@ -1,0 +1,133 @@
+import { DOMImplementation, XMLSerializer } from "@xmldom/xmldom";
+import type { Document, Element } from "@xmldom/xmldom";
+import { formatCpus } from "../libvirt/cpulist";
+import type { Mark } from "../libvirt/mark";
+import type { DomainInputs } from "./schema";
+
+/** Namespace of our mark in a domain's metadata. */
+export const MARK_NS = "urn:kvmesh:machine:1";
+
+/** Libvirt's own name of the channel that the guest agent listens on. */
+const AGENT = "org.qemu.guest_agent.0";
+
+export interface DomainXmlOptions {
+  readonly uuid: string;
+  readonly mark: Mark;
+  /** Digest of the cloud-init data that the seed was made of. */
+  readonly seedDigest: string;
+}
+
+export function seedPath(domain: Pick<DomainInputs, "storage" | "name">): string {
+  return `${domain.storage}/${domain.name}-seed.iso`;
+}
+
+export function serialLogPath(domain: Pick<DomainInputs, "storage" | "name">): string {
+  return `${domain.storage}/${domain.name}-serial.log`;
+}
+
+/** The definition that libvirt gets. Built as a tree: no value can end an element or start another. */
+export function domainXml(domain: DomainInputs, options: DomainXmlOptions): string {
+  const document = new DOMImplementation().createDocument(null, "domain");
+  const root = document.documentElement as Element;
+  root.setAttribute("type", domain.type);
+  const add = adder(document);
+  add(root, "name", {}, domain.name);
+  add(root, "uuid", {}, options.uuid);
+  addMark(document, add(root, "metadata"), options);
+  add(root, "memory", { unit: "KiB" }, String(domain.memoryBytes / 1024));
+  if (domain.hugepageBytes !== undefined) {
+    const hugepages = add(add(root, "memoryBacking"), "hugepages");
+    add(hugepages, "page", { size: String(domain.hugepageBytes / 1024), unit: "KiB" });
+  }
+  add(root, "vcpu", { placement: "static" }, String(domain.vcpus));
+  add(root, "iothreads", {}, "1");
+  addPinning(add, root, domain);
+  const os = add(root, "os");
+  add(os, "type", { arch: "x86_64", machine: "q35" }, "hvm");
+  add(os, "boot", { dev: "hd" });
+  const features = add(root, "features");
+  add(features, "acpi");
+  add(features, "apic");
+  if (domain.type === "kvm") add(root, "cpu", { mode: "host-passthrough", check: "none" });
+  else add(root, "cpu", { mode: "maximum" });
+  add(root, "clock", { offset: "utc" });
+  add(root, "on_poweroff", {}, "destroy");
+  add(root, "on_reboot", {}, "restart");
+  add(root, "on_crash", {}, "restart");
+  addDevices(add, add(root, "devices"), domain);
+  return new XMLSerializer().serializeToString(document);
+}
+
+type Add = (parent: Element, name: string, attributes?: Readonly<Record<string, string>>, text?: string) => Element;
+
+function adder(document: Document): Add {
+  return (parent, name, attributes = {}, text) => {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text !== undefined) element.appendChild(document.createTextNode(text));
+    parent.appendChild(element);
+    return element;
+  };
+}
+
+function addMark(document: Document, metadata: Element, options: DomainXmlOptions): void {
+  const mark = document.createElementNS(MARK_NS, "kvmesh:machine");
+  for (const [key, value] of Object.entries({ ...options.mark, seed: options.seedDigest }))
+    mark.setAttribute(key, value);
+  metadata.appendChild(mark);
+}
+
+function addPinning(add: Add, root: Element, domain: DomainInputs): void {
+  const { vcpuPins, emulatorPin, ioThreadPin } = domain;
+  if (vcpuPins.length + emulatorPin.length + ioThreadPin.length > 0) {
+    const tune = add(root, "cputune");
+    vcpuPins.forEach((cpu, i) => add(tune, "vcpupin", { vcpu: String(i), cpuset: String(cpu) }));
+    if (emulatorPin.length > 0) add(tune, "emulatorpin", { cpuset: formatCpus(emulatorPin) });
+    if (ioThreadPin.length > 0) add(tune, "iothreadpin", { iothread: "1", cpuset: formatCpus(ioThreadPin) });
+  }
+  if (domain.numaNode !== undefined) {
+    add(add(root, "numatune"), "memory", { mode: "strict", nodeset: String(domain.numaNode) });
+  }
+}
+
+function addDevices(add: Add, devices: Element, domain: DomainInputs): void {
+  // One queue a vCPU: no vCPU waits for another's requests. With one vCPU there is nothing to spread.
+  const queues: Record<string, string> = domain.vcpus > 1 ? { queues: String(domain.vcpus) } : {};
+  for (const { path, format, target } of domain.disks) {
+    const disk = add(devices, "disk", { type: "file", device: "disk" });
+    // cache=none bypasses the host's page cache, so that fsync means the device. Native AIO rather than io_uring: it is in
+    // every QEMU, and io_uring is off in many hardened kernels (kernel.io_uring_disabled).
+    add(disk, "driver", {
+      name: "qemu",
+      type: format,
+      cache: "none",
+      io: "native",
+      discard: "unmap",
+      iothread: "1",
+      ...queues,
+    });
+    add(disk, "source", { file: path });
+    add(disk, "target", { dev: target, bus: "virtio" });
+  }
+  const seed = add(devices, "disk", { type: "file", device: "disk" });
+  add(seed, "driver", { name: "qemu", type: "raw" });
+  add(seed, "source", { file: seedPath(domain) });
+  // Virtio, not a SATA drive: kernels made for clouds have no AHCI driver.
+  add(seed, "target", { dev: "vdz", bus: "virtio" });
+  add(seed, "readonly");
+  for (const { bridge, mac } of domain.interfaces) {
+    const nic = add(devices, "interface", { type: "bridge" });
+    add(nic, "mac", { address: mac });
+    add(nic, "source", { bridge });
+    add(nic, "model", { type: "virtio" });
+    if (domain.vcpus > 1) add(nic, "driver", { queues: String(Math.min(domain.vcpus, 8)) });
+  }
+  const serial = add(devices, "serial", { type: "pty" });
+  add(serial, "log", { file: serialLogPath(domain), append: "on" });
+  add(serial, "target", { port: "0" });
+  const channel = add(devices, "channel", { type: "unix" });
+  add(channel, "target", { type: "virtio", name: AGENT });
+  add(add(devices, "rng", { model: "virtio" }), "backend", { model: "random" }, "/dev/urandom");
+  // A balloon would take back memory that the machine was promised.
+  add(devices, "memballoon", { model: "none" });
+}

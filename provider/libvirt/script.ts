@@ -1,0 +1,46 @@
+import { UserError } from "../core/kind";
+import type { Context } from "../core/kind";
+import { where } from "../transport/errors";
+import type { Endpoint, RunOptions } from "../transport/transport";
+
+/** Leases of CPUs: one file a CPU, one folder a host, whatever storage the machines use. */
+export const LEASES = "/var/lib/kvmesh/leases";
+
+/**
+ * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh.
+ * The lock is one for the host: leases and machines change one at a time, so that checking a lease and starting on it are one step.
+ */
+const PRELUDE = `set -eu
+umask 077
+fail() { printf 'kvmesh: %s\\n' "$*" >&2; exit 64; }
+v() { virsh -q -c qemu:///system "$@"; }
+lock() {
+  exec 9>/run/lock/kvmesh.lock
+  flock -w 300 9 || fail 'another run has held the lock /run/lock/kvmesh.lock for 300 s'
+}
+`;
+
+/**
+ * Runs a script on a host; its standard output. All of our scripts may run twice, so a broken connection is tried again.
+ *
+ * @throws UserError with the host, what was being done, and what the script or libvirt said.
+ */
+export async function onHost(
+  ctx: Context,
+  at: Endpoint,
+  doing: string,
+  script: string,
+  options: RunOptions = {},
+): Promise<string> {
+  const result = await ctx.transport.script(at, PRELUDE + script, { idempotent: true, timeoutMs: 360_000, ...options });
+  if (result.code === 0) return result.stdout;
+  throw new UserError(`${where(at)}: ${doing}: ${said(result.stderr) || `the script ended with ${result.code}`}`);
+}
+
+/** What a script says in its own words counts; else all that the tools said, without their prefixes. */
+function said(stderr: string): string {
+  const lines = stderr.split("\n").map((line) => line.trim());
+  const own = lines.filter((line) => line.startsWith("kvmesh: ")).map((line) => line.slice("kvmesh: ".length));
+  const all = own.length > 0 ? own : lines.filter((line) => line !== "").map((line) => line.replace(/^error: /, ""));
+  return all.join("; ").slice(0, 2000);
+}

@@ -1,0 +1,114 @@
+import { expect } from "chai";
+import { EngineProject, changesIn, stepsOf } from "../support/engine";
+import { SimulatedHost } from "../support/simulated-host";
+
+const SECRET = "the-word-that-must-not-be-seen";
+
+/** One machine on two cores with its lease and its host key, as the node components declare it. */
+function program(host: SimulatedHost, change: { readonly pins?: string; readonly memory?: string } = {}): string {
+  const pins = change.pins ?? "[2, 3]";
+  return `
+    const host = ${JSON.stringify(host.endpoint)};
+    const owner = { project: "test", stack: "test", cluster: "test", environment: "development" };
+    const opts = { customTimeouts: { delete: "20s" } };
+    const key = new kvmesh.HostKey("key");
+    const lease = new kvmesh.CoreLease("lease", { host, owner, machine: "web-0", cpus: ${pins} });
+    const machine = new kvmesh.Domain("web-0", {
+      host, owner, name: "web-0", type: "qemu", vcpus: 2, vcpuPins: ${pins}, emulatorPin: [0], ioThreadPin: [0],
+      memoryBytes: ${change.memory ?? "512 * 1024 * 1024"},
+      disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
+      interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:11" }],
+      cloudInit: {
+        userData: pulumi.secret("#cloud-config\\npassword: ${SECRET}\\n"),
+        metaData: "instance-id: web-0\\n",
+        networkConfig: "version: 2\\n",
+      },
+      storage: "/var/lib/kvmesh",
+    }, { dependsOn: [lease], ...opts });
+    exports.uuid = machine.uuid;
+    exports.running = machine.running;`;
+}
+
+describe("the plugin under the real engine: a machine's life on a simulated host", () => {
+  let host: SimulatedHost;
+  let project: EngineProject;
+  before(async () => {
+    host = await SimulatedHost.start();
+    host.write("/var/lib/kvmesh/web-0.qcow2", "");
+    project = new EngineProject({ program: program(host), config: { "kvmesh:identityFile": host.identityFile } });
+  });
+  after(async () => {
+    project.dispose();
+    await host.stop();
+  });
+
+  it("is planned without any connection", async () => {
+    const result = await project.preview({
+      wrapper: ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"],
+    });
+    expect(result.code, result.text).to.equal(0);
+    expect(changesIn(result)).to.deep.equal({ create: 4 });
+    expect(host.server.connections).to.equal(0);
+  });
+
+  it("is made and started, over one connection, with its secrets in no log and no plain state", async () => {
+    const result = await project.up();
+    expect(result.code, result.text).to.equal(0);
+    expect((await project.outputs())["running"]).to.equal(true);
+    expect((await host.shell("virsh domstate web-0")).stdout.trim()).to.equal("running");
+    expect(host.read("/var/lib/kvmesh/leases/cpu-2")).to.match(/^test\ttest\tweb-0\t\d{4}-/);
+    expect(host.read("/var/lib/kvmesh/web-0-seed.iso")).to.contain(SECRET);
+    expect(host.server.connections).to.equal(1);
+    expect(result.text).not.to.contain(SECRET);
+    expect(project.storedText()).not.to.contain(SECRET);
+  });
+
+  it("is unchanged at the second run", async () => {
+    const result = await project.up();
+    expect(result.code, result.text).to.equal(0);
+    expect(changesIn(result)).to.deep.equal({ same: 4 });
+  });
+
+  it("shows a pin that was changed behind its back, and up repairs it", async () => {
+    await host.shell("virsh vcpupin web-0 1 5 --live --config");
+    const seen = await project.refresh();
+    expect(seen.code, seen.text).to.equal(0);
+    expect(changesIn(seen)).to.deep.equal({ same: 3, update: 1 });
+    expect(seen.stdout).to.match(/vcpuPins/);
+    const repaired = await project.up();
+    expect(repaired.code, repaired.text).to.equal(0);
+    expect(changesIn(repaired)).to.deep.equal({ same: 3, update: 1 });
+    expect(stepsOf(repaired, "web-0")[0]?.detailedDiff).to.have.property("vcpuPins[1]");
+    const xml = (await host.shell("virsh dumpxml web-0")).stdout;
+    expect(xml).to.match(/<vcpupin vcpu="1" cpuset="3"\/>/);
+  });
+
+  it("starts again what was switched off", async () => {
+    await host.shell("virsh destroy web-0");
+    const seen = await project.refresh();
+    expect(changesIn(seen)).to.deep.equal({ same: 3, update: 1 });
+    const repaired = await project.up();
+    expect(repaired.code, repaired.text).to.equal(0);
+    expect((await host.shell("virsh domstate web-0")).stdout.trim()).to.equal("running");
+  });
+
+  it("moves to other cores live, and takes memory at the next start", async () => {
+    project.setProgram(program(host, { pins: "[4, 5]", memory: "768 * 1024 * 1024" }));
+    const result = await project.up();
+    expect(result.code, result.text).to.equal(0);
+    expect(result.text).to.match(/memoryBytes: takes effect when the machine is shut down and started again/);
+    expect((await host.shell("virsh dumpxml web-0")).stdout).to.contain('vcpu="1" cpuset="5"');
+    expect((await host.shell("virsh dumpxml web-0 --inactive")).stdout).to.contain(`>${768 * 1024}</memory>`);
+    expect(host.exists("/var/lib/kvmesh/leases/cpu-2")).to.equal(false);
+    expect(host.exists("/var/lib/kvmesh/leases/cpu-4")).to.equal(true);
+  });
+
+  it("is gone after destroy, with its seed and its lease", async () => {
+    const result = await project.destroy();
+    expect(result.code, result.text).to.equal(0);
+    expect((await host.shell("virsh list --all")).stdout.trim()).to.equal("");
+    expect(host.exists("/var/lib/kvmesh/web-0-seed.iso")).to.equal(false);
+    expect(host.exists("/var/lib/kvmesh/leases")).to.equal(false);
+    expect(host.exists("/var/lib/kvmesh/web-0.qcow2")).to.equal(true);
+  });
+});

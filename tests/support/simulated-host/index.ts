@@ -1,0 +1,82 @@
+/**
+ * A KVM host without KVM: an SSH server that runs our real scripts with the real shell in a folder of its own, with a libvirt that
+ * keeps its machines in files. Needs no root. Kept honest by the contract tests, which also run on a real libvirt.
+ */
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as ssh2 from "ssh2";
+import type { Endpoint } from "../../../provider/transport/transport";
+import { SshServer } from "./ssh-server";
+import type { SshServerOptions } from "./ssh-server";
+import { installTools } from "./tools";
+
+export interface SimulatedHostOptions {
+  /** Logical CPUs; default 8. */
+  readonly cpus?: number;
+  /** Further commands of the host: name → text of an executable file. */
+  readonly commands?: Readonly<Record<string, string>>;
+  readonly server?: SshServerOptions;
+}
+
+export class SimulatedHost {
+  private constructor(
+    /** Where the host's own / is. */
+    readonly root: string,
+    readonly server: SshServer,
+    readonly hostKey: string,
+    /** Private key that may log in. */
+    readonly identityFile: string,
+  ) {}
+
+  static async start(options: SimulatedHostOptions = {}): Promise<SimulatedHost> {
+    const root = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-host-"));
+    const host = ssh2.utils.generateKeyPairSync("ed25519");
+    const client = ssh2.utils.generateKeyPairSync("ed25519");
+    const identityFile = path.join(root, "id_ed25519");
+    fs.writeFileSync(identityFile, client.private, { mode: 0o600 });
+    for (const folder of ["run/lock", "run/libvirt/qemu", "var/lib", "proc", "tmp", "libvirt"]) {
+      fs.mkdirSync(path.join(root, folder), { recursive: true });
+    }
+    for (let cpu = 0; cpu < (options.cpus ?? 8); cpu++) {
+      fs.mkdirSync(path.join(root, `sys/devices/system/cpu/cpu${cpu}`), { recursive: true });
+    }
+    installTools(root, options.commands ?? {});
+    const server = new SshServer(root, host.private, client.public, options.server ?? {});
+    await server.listen();
+    return new SimulatedHost(root, server, host.public.split(" ", 2).join(" "), identityFile);
+  }
+
+  get endpoint(): Endpoint {
+    return { address: "127.0.0.1", port: this.server.port, user: "root", hostKey: this.hostKey };
+  }
+
+  /** A path of the host as a path of this machine. */
+  path(hostPath: string): string {
+    return path.join(this.root, hostPath);
+  }
+
+  read(hostPath: string): string {
+    return fs.readFileSync(this.path(hostPath), "utf8").split(this.root).join("");
+  }
+
+  exists(hostPath: string): boolean {
+    return fs.existsSync(this.path(hostPath));
+  }
+
+  /** Writes a file as someone else on the host would. */
+  write(hostPath: string, content: string): void {
+    fs.mkdirSync(path.dirname(this.path(hostPath)), { recursive: true });
+    fs.writeFileSync(this.path(hostPath), content);
+  }
+
+  /** Runs a shell script on the host directly, as its own administrator would. */
+  shell(script: string): Promise<{ code: number; stdout: string; stderr: string }> {
+    return this.server.run(script);
+  }
+
+  async stop(): Promise<void> {
+    await this.server.close();
+    fs.rmSync(this.root, { recursive: true, force: true });
+  }
+}

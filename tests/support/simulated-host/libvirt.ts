@@ -1,0 +1,355 @@
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { DOMParser, XMLSerializer } from "@xmldom/xmldom";
+import type { Element } from "@xmldom/xmldom";
+import { parseCpus } from "../../../provider/libvirt/cpulist";
+
+/** What virsh prints behind "error: ". */
+export class VirshError extends Error {}
+
+interface StoredDomain {
+  readonly name: string;
+  readonly uuid: string;
+  inactive: string;
+  /** XML of the running machine. */
+  live?: string;
+  autostart: boolean;
+  pid?: number;
+}
+
+interface StoredPool {
+  readonly target: string;
+  active: boolean;
+  autostart: boolean;
+}
+
+/** Libvirt's state in files below a simulated host's root; every command of virsh is one short-lived process. */
+export class SimulatedLibvirt {
+  constructor(private readonly root: string) {}
+
+  define(file: string): string {
+    const root = parse(fs.readFileSync(file, "utf8"));
+    const name = text(root, "name");
+    const known = this.find(name);
+    const uuid = text(root, "uuid") || known?.uuid || randomUUID();
+    if (known && known.uuid !== uuid) {
+      throw new VirshError(
+        `Failed to define domain from ${file}\nerror: operation failed: domain '${name}' already exists with uuid ${known.uuid}`,
+      );
+    }
+    const pins = elements(root, "vcpupin").map((pin) => pin.getAttribute("vcpu"));
+    if (new Set(pins).size < pins.length)
+      throw new VirshError(
+        `Failed to define domain from ${file}\nerror: XML error: duplicate vcpupin for vcpu '${pins[0]}'`,
+      );
+    fillIn(root);
+    this.save({ ...known, name, uuid, inactive: serialize(root), autostart: known?.autostart ?? false });
+    return `Domain '${name}' defined from ${file}\n`;
+  }
+
+  undefine(name: string): string {
+    const domain = this.domain(name);
+    fs.rmSync(this.file(domain.name));
+    return "";
+  }
+
+  startDomain(name: string): string {
+    const domain = this.domain(name);
+    if (domain.live) throw new VirshError("Domain is already active");
+    const failure = path.join(this.root, "libvirt/fail-start");
+    if (fs.existsSync(failure))
+      throw new VirshError(
+        `Failed to start domain '${domain.name}'\nerror: ${fs.readFileSync(failure, "utf8").trim()}`,
+      );
+    const root = parse(domain.inactive);
+    for (const source of elements(root, "source")) {
+      const file = source.getAttribute("file");
+      if (file && !fs.existsSync(this.rooted(file))) {
+        throw new VirshError(
+          `Failed to start domain '${domain.name}'\nerror: Cannot access storage file '${file}': No such file or directory`,
+        );
+      }
+    }
+    elements(root, "disk").forEach((disk, i) => {
+      append(disk, "alias").setAttribute("name", `virtio-disk${i}`);
+    });
+    domain.live = serialize(root);
+    domain.pid = 1000 + Math.floor(Math.random() * 30_000);
+    this.save(domain);
+    this.writeThreads(domain, root);
+    return "";
+  }
+
+  shutdown(name: string): string {
+    // A guest that obeys: tests of one that does not write the file "ignore-shutdown".
+    const domain = this.running(name);
+    if (!fs.existsSync(path.join(this.root, "libvirt/ignore-shutdown"))) this.off(domain);
+    return "";
+  }
+
+  destroy(name: string): string {
+    this.off(this.running(name));
+    return "";
+  }
+
+  setAutostart(name: string, autostart: boolean): string {
+    this.save({ ...this.domain(name), autostart });
+    return "";
+  }
+
+  state(name: string): string {
+    return this.domain(name).live ? "running" : "shut off";
+  }
+
+  info(name: string): string {
+    const domain = this.domain(name);
+    return `Id:             ${domain.pid ?? "-"}\nName:           ${domain.name}\nUUID:           ${domain.uuid}\nState:          ${this.state(name)}\nPersistent:     yes\nAutostart:      ${domain.autostart ? "enable" : "disable"}`;
+  }
+
+  dumpXml(name: string, inactive: boolean): string {
+    const domain = this.domain(name);
+    return inactive ? domain.inactive : (domain.live ?? domain.inactive);
+  }
+
+  vcpuCount(name: string, live: boolean): string {
+    const domain = this.domain(name);
+    return text(parse(live ? (domain.live ?? "") : domain.inactive), "vcpu");
+  }
+
+  pin(
+    name: string,
+    element: "vcpupin" | "emulatorpin" | "iothreadpin",
+    cpus: string,
+    flags: ReadonlySet<string>,
+    which?: string,
+  ): string {
+    const domain = this.domain(name);
+    if (flags.has("--live") && !domain.live)
+      throw new VirshError("Requested operation is not valid: domain is not running");
+    const key = element === "vcpupin" ? "vcpu" : "iothread";
+    const change = (xml: string): string => {
+      const root = parse(xml);
+      const tune = elements(root, "cputune")[0] ?? append(root, "cputune");
+      const found = elements(root, element).find((pin) => which === undefined || pin.getAttribute(key) === which);
+      const pin = found ?? append(tune, element);
+      if (which !== undefined) pin.setAttribute(key, which);
+      pin.setAttribute("cpuset", cpus);
+      return serialize(root);
+    };
+    const live = flags.has("--live") || (!flags.has("--config") && domain.live !== undefined);
+    if (live && domain.live) {
+      domain.live = change(domain.live);
+      // Set whatever libvirt believed before: this is how the real one repairs an affinity.
+      this.setAffinity(domain, threadName(element, which ?? ""), cpus);
+    }
+    if (flags.has("--config") || !live) domain.inactive = change(domain.inactive);
+    this.save(domain);
+    return "";
+  }
+
+  list(all: boolean): string {
+    return this.domains()
+      .filter((domain) => all || domain.live)
+      .map((domain) => domain.name)
+      .join("\n");
+  }
+
+  blockDevices(name: string): string {
+    return elements(parse(this.dumpXml(name, false)), "disk")
+      .map(
+        (disk) =>
+          `${elements(disk, "target")[0]?.getAttribute("dev")} ${elements(disk, "source")[0]?.getAttribute("file")}`,
+      )
+      .join("\n");
+  }
+
+  blockResize(name: string, device: string, size: string): string {
+    this.running(name);
+    const file = this.rooted(device);
+    const image = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>;
+    fs.writeFileSync(file, JSON.stringify({ ...image, "virtual-size": Number(size.replace(/b$/i, "")) }));
+    return "";
+  }
+
+  definePool(name: string, target: string): string {
+    if (this.pools()[name]) throw new VirshError(`operation failed: pool '${name}' already exists`);
+    this.savePools({ ...this.pools(), [name]: { target, active: false, autostart: false } });
+    return "";
+  }
+
+  poolXml(name: string): string {
+    return `<pool type='dir'>\n  <name>${name}</name>\n  <target>\n    <path>${this.pool(name).target}</path>\n  </target>\n</pool>`;
+  }
+
+  poolInfo(name: string): string {
+    const pool = this.pool(name);
+    return `Name:           ${name}\nState:          ${pool.active ? "running" : "inactive"}\nAutostart:      ${pool.autostart ? "yes" : "no"}`;
+  }
+
+  setPool(name: string, what: "active" | "autostart", value: boolean): string {
+    const pool = this.pool(name);
+    if (what === "active" && pool.active === value) {
+      throw new VirshError(
+        `Requested operation is not valid: storage pool '${name}' is ${value ? "already" : "not"} active`,
+      );
+    }
+    if (what === "active" && value && !fs.existsSync(this.rooted(pool.target))) {
+      throw new VirshError(
+        `Failed to start pool ${name}\nerror: cannot open directory '${pool.target}': No such file or directory`,
+      );
+    }
+    this.savePools({ ...this.pools(), [name]: { ...pool, [what]: value } });
+    return "";
+  }
+
+  undefinePool(name: string): string {
+    const { [name]: _gone, ...others } = this.pools();
+    this.savePools(others);
+    return "";
+  }
+
+  /** By name or UUID, as virsh takes it. */
+  domain(key: string): StoredDomain {
+    const domain = this.find(key);
+    if (domain) return domain;
+    throw new VirshError(`failed to get domain '${key}'`);
+  }
+
+  private find(key: string): StoredDomain | undefined {
+    return this.domains().find((domain) => domain.name === key || domain.uuid === key);
+  }
+
+  private running(key: string): StoredDomain {
+    const domain = this.domain(key);
+    if (!domain.live)
+      throw new VirshError(
+        `Failed to shutdown domain '${key}'\nerror: Requested operation is not valid: domain is not running`,
+      );
+    return domain;
+  }
+
+  private off(domain: StoredDomain): void {
+    if (domain.pid) fs.rmSync(path.join(this.root, `proc/${domain.pid}`), { recursive: true, force: true });
+    fs.rmSync(path.join(this.root, `run/libvirt/qemu/${domain.name}.pid`), { force: true });
+    const { live: _live, pid: _pid, ...rest } = domain;
+    this.save(rest);
+  }
+
+  private writeThreads(domain: StoredDomain, root: Element): void {
+    const pid = domain.pid ?? 0;
+    fs.writeFileSync(path.join(this.root, `run/libvirt/qemu/${domain.name}.pid`), `${pid}`);
+    const all = `0-${fs.readdirSync(path.join(this.root, "sys/devices/system/cpu")).length - 1}`;
+    const pinned = (element: string, key?: string, value?: string): string =>
+      elements(root, element)
+        .find((pin) => key === undefined || pin.getAttribute(key) === value)
+        ?.getAttribute("cpuset") ?? all;
+    const threads: [string, string][] = [
+      ["qemu-system-x86", pinned("emulatorpin")],
+      ["IO iothread1", pinned("iothreadpin", "iothread", "1")],
+    ];
+    const kind = root.getAttribute("type") === "kvm" ? "KVM" : "TCG";
+    for (let i = 0; i < Number(text(root, "vcpu")); i++)
+      threads.push([`CPU ${i}/${kind}`, pinned("vcpupin", "vcpu", String(i))]);
+    threads.forEach(([name, cpus], i) => {
+      const folder = path.join(this.root, `proc/${pid}/task/${pid + i}`);
+      fs.mkdirSync(folder, { recursive: true });
+      fs.writeFileSync(path.join(folder, "comm"), `${name}\n`);
+      fs.writeFileSync(path.join(folder, "status"), `Name:\t${name}\nCpus_allowed_list:\t${cpus}\n`);
+    });
+  }
+
+  private setAffinity(domain: StoredDomain, thread: string, cpus: string): void {
+    const tasks = path.join(this.root, `proc/${domain.pid}/task`);
+    for (const id of fs.readdirSync(tasks)) {
+      const name = fs.readFileSync(path.join(tasks, id, "comm"), "utf8").trim();
+      if (!name.startsWith(thread)) continue;
+      const list = parseCpus(cpus).join(",");
+      fs.writeFileSync(path.join(tasks, id, "status"), `Name:\t${name}\nCpus_allowed_list:\t${list}\n`);
+    }
+  }
+
+  /** Scripts already name paths below the root; XML has the host's own. */
+  private rooted(file: string): string {
+    return file.startsWith(this.root) ? file : path.join(this.root, file);
+  }
+
+  private domains(): StoredDomain[] {
+    const folder = path.join(this.root, "libvirt/domains");
+    if (!fs.existsSync(folder)) return [];
+    return fs
+      .readdirSync(folder)
+      .filter((name) => name.endsWith(".json"))
+      .map((name) => JSON.parse(fs.readFileSync(path.join(folder, name), "utf8")) as StoredDomain);
+  }
+
+  private file(name: string): string {
+    return path.join(this.root, "libvirt/domains", `${name}.json`);
+  }
+
+  private save(domain: StoredDomain): void {
+    const file = this.file(domain.name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(`${file}.${process.pid}`, JSON.stringify(domain, null, 2));
+    fs.renameSync(`${file}.${process.pid}`, file);
+  }
+
+  private pool(name: string): StoredPool {
+    const pool = this.pools()[name];
+    if (!pool) throw new VirshError(`failed to get pool '${name}'`);
+    return pool;
+  }
+
+  private pools(): Record<string, StoredPool> {
+    const file = path.join(this.root, "libvirt/pools.json");
+    return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, StoredPool>) : {};
+  }
+
+  private savePools(pools: Record<string, StoredPool>): void {
+    fs.writeFileSync(path.join(this.root, "libvirt/pools.json"), JSON.stringify(pools, null, 2));
+  }
+}
+
+/** What libvirt adds to every definition: it must not show up as drift. */
+function fillIn(root: Element): void {
+  const type = elements(root, "type")[0];
+  if (type?.getAttribute("machine") === "q35") type.setAttribute("machine", "pc-q35-7.2");
+  if (elements(root, "currentMemory").length === 0) {
+    const current = append(root, "currentMemory", text(root, "memory"));
+    current.setAttribute("unit", "KiB");
+  }
+  const devices = elements(root, "devices")[0];
+  if (!devices) throw new VirshError("XML error: no devices");
+  if (elements(devices, "emulator").length === 0) append(devices, "emulator", "/usr/bin/qemu-system-x86_64");
+  for (const disk of elements(devices, "disk")) append(disk, "address").setAttribute("type", "pci");
+}
+
+function append(parent: Element, name: string, content = ""): Element {
+  const document = parent.ownerDocument;
+  if (!document) throw new VirshError("XML error: no document");
+  const element = document.createElement(name);
+  if (content !== "") element.appendChild(document.createTextNode(content));
+  parent.appendChild(element);
+  return element;
+}
+
+function threadName(element: string, which: string): string {
+  if (element === "vcpupin") return `CPU ${which}/`;
+  return element === "iothreadpin" ? `IO iothread${which}` : "qemu-system";
+}
+
+function parse(xml: string): Element {
+  return new DOMParser().parseFromString(xml, "text/xml").documentElement as Element;
+}
+
+function serialize(root: Element): string {
+  return new XMLSerializer().serializeToString(root);
+}
+
+function elements(root: Element, name: string): Element[] {
+  return Array.from(root.getElementsByTagName(name));
+}
+
+function text(root: Element, name: string): string {
+  return (elements(root, name)[0]?.textContent ?? "").trim();
+}

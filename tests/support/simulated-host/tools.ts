@@ -1,0 +1,18 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** Puts the host's own tools into its bin folder: a libvirt that keeps its machines in files, and small stand-ins. */
+export function installTools(root: string, more: Readonly<Record<string, string>>): void {
+  const bin = path.join(root, "bin");
+  fs.mkdirSync(bin, { recursive: true });
+  const tools: Record<string, string> = {
+    virsh: `#!/bin/sh\nexec ${process.execPath} ${path.join(__dirname, "virsh.js")} "$@"\n`,
+    "qemu-img": `#!/bin/sh\nexec ${process.execPath} ${path.join(__dirname, "qemu-img.js")} "$@"\n`,
+    sudo: '#!/bin/sh\nwhile [ "$1" = -n ] || [ "$1" = -- ]; do shift; done\nexec "$@"\n',
+    // Keeps what goes into a seed, so that tests can look at it.
+    genisoimage:
+      '#!/bin/sh\nwhile [ $# -gt 1 ]; do [ "$1" != -output ] || out=$2; shift; done\nfor f in user-data meta-data network-config; do echo "== $f"; cat "$1/$f"; done >"$out"\n',
+    ...more,
+  };
+  for (const [name, text] of Object.entries(tools)) fs.writeFileSync(path.join(bin, name), text, { mode: 0o755 });
+}
