@@ -1,0 +1,4 @@
+/** Container images and charts for a place that can't fetch them. */
+export { buildImages, type BuildOptions, type BuiltImage } from "./build";
+export { istioCharts } from "./istio-module";
+export { imageRecipes } from "./recipes";
