@@ -1,0 +1,157 @@
+import { expect } from "chai";
+import * as path from "node:path";
+import { judgeSplit } from "../../tools/measure/split";
+import { changesIn, checkout, EngineProject, type EngineResult } from "../support/engine";
+import { labBinaries } from "../support/mesh-lab/binaries";
+import { MeshLab, type LoadResult } from "../support/mesh-lab/lab";
+
+/** A measurement that is right is called wrong once in a million: dependable, and a real fault is far outside. */
+const confidence = 0.999_999;
+const requests = 2_000;
+
+/** The Service's address, which no kube-proxy serves: only what a sidecar captures arrives. */
+const service = { url: "http://10.96.0.50/", host: "web" };
+
+/** The stack: our components, with the weights that a test asks for. */
+const program = (weights: Readonly<Record<string, number>>): string => `
+  const fs = require("node:fs");
+  const k8s = require("@pulumi/kubernetes");
+  const mesh = require(${JSON.stringify(path.join(checkout, "dist/components/mesh"))});
+  const provider = new k8s.Provider("lab", { kubeconfig: fs.readFileSync(process.env.LAB_KUBECONFIG, "utf8") });
+  const shop = new mesh.MeshNamespace(
+    "shop",
+    { name: "shop", injection: true, podSecurity: "privileged", existing: false },
+    { provider },
+  );
+  const inShop = { provider, dependsOn: [shop.namespace] };
+  new mesh.StrictMtls("shop-mtls", { namespace: "shop" }, inShop);
+  new mesh.Canary("web", {
+    namespace: "shop",
+    service: "web",
+    weights: ${JSON.stringify(Object.entries(weights).map(([subset, weight]) => ({ subset, weight })))},
+  }, inShop);`;
+
+describe("The mesh's data path: real API server, istiod and upstream Envoy", function () {
+  this.timeout(180_000);
+  let lab: MeshLab;
+  let project: EngineProject;
+
+  before(async () => {
+    const binaries = await labBinaries();
+    lab = new MeshLab(binaries);
+    await lab.start();
+    project = new EngineProject({
+      name: "mesh",
+      program: program({ v1: 90, v2: 10 }),
+      env: { LAB_KUBECONFIG: lab.controlPlane.kubeconfig },
+    });
+    await up();
+    await lab.controlPlane.apply({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace: "shop" },
+      spec: {
+        clusterIP: "10.96.0.50",
+        selector: { app: "web" },
+        ports: [{ name: "http", port: 80, targetPort: 8080 }],
+      },
+    });
+    const pod = { namespace: "shop", sidecar: true, server: false };
+    await lab.addPods([
+      { ...pod, name: "web-v1", address: "10.77.0.11", app: "web", version: "v1", server: true },
+      { ...pod, name: "web-v2", address: "10.77.0.12", app: "web", version: "v2", server: true },
+      { ...pod, name: "client", address: "10.77.0.13", app: "client", version: "v1" },
+      { ...pod, name: "plain", address: "10.77.0.14", app: "plain", version: "v1", sidecar: false },
+    ]);
+  });
+
+  after(async () => {
+    project?.dispose();
+    await lab?.stop();
+  });
+
+  const up = async (): Promise<EngineResult> => {
+    const result = await project.up({ wrapper: lab.inside });
+    expect(result.code, result.text).to.equal(0);
+    return result;
+  };
+
+  /**
+   * Waits with small probes until the change has reached the client's sidecar (istiod alone waits 100 ms for more
+   * changes), then measures once. No request may fail, also while the weights change.
+   */
+  const measured = async (weights: Readonly<Record<string, number>>): Promise<LoadResult> => {
+    const load = async (n: number): Promise<LoadResult> => {
+      const result = await lab.load("client", service.url, { host: service.host, n });
+      expect(result.errors, result.error).to.equal(0);
+      return result;
+    };
+    const deadline = Date.now() + 5_000;
+    while (!judged(await load(200), weights).asDeclared && Date.now() < deadline);
+    const result = await load(requests);
+    const verdict = judged(result, weights);
+    expect(verdict.asDeclared, JSON.stringify(verdict)).to.equal(true);
+    return result;
+  };
+  const judged = (load: LoadResult, weights: Readonly<Record<string, number>>) =>
+    judgeSplit(
+      load.counts,
+      load.errors,
+      Object.entries(weights).map(([version, weight]) => ({ version, weight })),
+      confidence,
+    );
+
+  it("splits 90/10", async () => {
+    await measured({ v1: 90, v2: 10 });
+  });
+
+  for (const weights of [
+    { v1: 50, v2: 50 },
+    { v1: 100, v2: 0 },
+  ]) {
+    it(`splits ${weights.v1}/${weights.v2} after one change of the VirtualService`, async () => {
+      project.setProgram(program(weights));
+      const result = await up();
+      expect(changesIn(result)).to.include({ update: 1 }).and.not.to.have.any.keys("create", "replace", "delete");
+      await measured(weights);
+    });
+  }
+
+  it("refuses plaintext in the STRICT namespace and serves mutual TLS with the client's identity", async () => {
+    for (const address of ["10.77.0.11", "10.77.0.12"]) {
+      const refused = await lab.get("plain", `http://${address}:8080/`, service.host);
+      expect(refused.code, refused.stdout).not.to.equal(0);
+      expect(refused.stderr).to.match(/connection reset|EOF/);
+    }
+    const served = await lab.get("client", service.url, service.host);
+    expect(served.code, served.stderr).to.equal(0);
+    expect(served.stdout).to.contain("URI=spiffe://cluster.local/ns/shop/sa/client");
+  });
+
+  it("gives no proxy a configuration that it rejects", () => {
+    expect(lab.rejections()).to.deep.equal([]);
+  });
+
+  it("previews the deployed stack in bounded time when its API server can't be reached", async () => {
+    project.setProgram(program({ v1: 80, v2: 20 }));
+    const started = Date.now();
+    const result = await project.preview({ wrapper: ["unshare", "--net"] });
+    const seconds = (Date.now() - started) / 1000;
+    expect(result.code, result.text).to.equal(0);
+    expect(changesIn(result)).to.include({ update: 1 });
+    expect(result.text).to.match(/weight\s*:\s*100 => 80/);
+    expect(seconds).to.be.lessThan(30);
+  });
+
+  it("destroys the route before the rule that it refers to", async () => {
+    await lab.removePods("shop");
+    const result = await project.destroy({ wrapper: lab.inside });
+    expect(result.code, result.text).to.equal(0);
+    const deleted = result.events.flatMap(({ resOutputsEvent }) =>
+      resOutputsEvent?.metadata.op === "delete" ? [resOutputsEvent.metadata.type.split(":").at(-1)] : [],
+    );
+    expect(deleted.indexOf("VirtualService")).to.be.lessThan(deleted.indexOf("DestinationRule"));
+    expect(deleted.indexOf("DestinationRule")).to.be.lessThan(deleted.indexOf("Namespace"));
+    expect((await lab.controlPlane.kubectl(["get", "namespace", "shop"])).stderr).to.contain("not found");
+  });
+});
