@@ -25,8 +25,6 @@ export interface NodeSummary {
   readonly host?: string;
   /** Host CPUs that are its own, "2-5"; "shared" where it has none. */
   readonly cpus?: string;
-  /** vcpuPins[i] is the host CPU of vCPU i. */
-  readonly vcpuPins?: readonly number[];
 }
 
 /** Every node of the stack: machines carved from hosts by the core ledger, and machines that exist. */
@@ -138,8 +136,8 @@ function summarize({ name, pool, role, nodeAddress }: ReadyNode): Omit<NodeSumma
   return { name, pool, role, address: nodeAddress };
 }
 
-function placeText({ host, cpus, vcpuPins }: Placement): Pick<NodeSummary, "host" | "cpus" | "vcpuPins"> {
-  return { host, cpus: cpus.length === 0 ? "shared" : formatCpuSet(cpus), vcpuPins };
+function placeText({ host, cpus }: Placement): Pick<NodeSummary, "host" | "cpus"> {
+  return { host, cpus: cpus.length === 0 ? "shared" : formatCpuSet(cpus) };
 }
 
 function locationText({ country, site }: { readonly country: string; readonly site?: string }): string {
