@@ -53,7 +53,7 @@ async function fill(pack: tar.Pack, entries: readonly Entry[]): Promise<void> {
   pack.finalize();
 }
 
-async function put(pack: tar.Pack, header: tar.Headers, data = ""): Promise<void> {
+async function put(pack: tar.Pack, header: Parameters<tar.Pack["entry"]>[0], data = ""): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     pack.entry(header, data, (error) => (error ? reject(error) : resolve()));
   });
