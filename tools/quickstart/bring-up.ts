@@ -1,0 +1,154 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseDocument, parse, stringify } from "yaml";
+import { SshTransport } from "../../provider/transport/ssh";
+import { runWithReport } from "../../report/run";
+import { probeHost } from "../facts";
+import { gatewayUrl, measureCanary, openCluster, proveStrict } from "../measure";
+import { chooseSite, siteUp, type Site } from "../site";
+import { pulumiEnv } from "../toolchain";
+import { QuickstartError } from "./errors";
+import { offlinePreview } from "./offline-preview";
+import type { Options } from "./options";
+import { Phases } from "./phases";
+import { openSession, pulumi, type Places, type Session } from "./session";
+import { demo, echoImage, localStackFile, stackName } from "./stack-file";
+import { renderSummary, type NodeOutput } from "./summary";
+
+const REQUESTS = 2_000;
+
+type Say = (line: string) => void;
+
+/** From a bare machine to a meshed cluster with measured traffic; again: only what changed. Returns the exit code. */
+export async function bringUp(options: Options, places: Places, say: Say): Promise<number> {
+  const report = (line: string): void => say(`  ${line}`);
+  const phases = new Phases(say);
+
+  const choice = await chooseSite(report, { yes: options.yes });
+  if (choice.kind === "none") return offlinePreview(choice.reasons, places, say);
+  say(`Site: ${choice.kind}`);
+  for (const reason of choice.reasons) say(`  ${reason}`);
+
+  const env = await phases.run("tools", () => pulumiEnv(report, { home: path.join(places.data, "pulumi-home") }));
+  const session = openSession(places.data, env);
+  const site = await phases.run("site", () => siteUp(report, { yes: options.yes }));
+  const canary = await phases.run("stack", () => writeStack(options, site, places, session, report));
+
+  const up = await phases.run("pulumi up", () =>
+    runWithReport({
+      kind: "up",
+      stack: stackName,
+      cwd: places.checkout,
+      out: session.reportFolder,
+      env: session.env,
+      args: ["--yes"],
+      say,
+    }),
+  );
+  if (up.exitCode !== 0) {
+    throw new QuickstartError(
+      `pulumi up ended with exit code ${up.exitCode}; what it says is above. The next \`npm run quickstart\` goes on from here; policy report: ${up.files.html}`,
+    );
+  }
+
+  const outputs = await stackOutputs(session, places.checkout);
+  const measured = await phases.run("measurements", () => measure(session, canary, report));
+  const { kubeconfig } = session;
+  for (const line of renderSummary({
+    ...measured,
+    nodes: outputs.nodes,
+    policy: up.report,
+    phases: phases.table(),
+    files: { kubeconfig, report: up.files.html, stack: `Pulumi.${stackName}.yaml` },
+  })) {
+    say(line);
+  }
+  return measured.split.asDeclared && measured.strict.proven ? 0 : 1;
+}
+
+/** Writes Pulumi.local.yaml on the first run, changes only the weights on later ones. Returns the canary's share. */
+async function writeStack(
+  options: Options,
+  site: Site,
+  places: Places,
+  session: Session,
+  report: Say,
+): Promise<number> {
+  const file = path.join(places.checkout, `Pulumi.${stackName}.yaml`);
+  const known = await pulumi(session, places.checkout, ["stack", "select", stackName], false);
+  if (known.code !== 0) {
+    const created = await pulumi(session, places.checkout, ["stack", "init", stackName], true);
+    if (created.code !== 0) throw new QuickstartError("the stack could not be made; the Pulumi CLI's message is above");
+  }
+  const existing = fs.existsSync(file) ? parseDocument(fs.readFileSync(file, "utf8")) : undefined;
+  const weights = ["config", "kvmesh:canaries", demo.service, "weights"];
+  if (existing?.hasIn(weights)) {
+    const share = options.canary ?? (existing.getIn([...weights, "v2"]) as number);
+    existing.setIn([...weights, "v1"], 100 - share);
+    existing.setIn([...weights, "v2"], share);
+    fs.writeFileSync(file, existing.toString());
+    report(`${path.basename(file)}: ${share} % to v2, the rest as it was`);
+    return share;
+  }
+
+  const factsFile = path.join(places.checkout, ".kvmesh", "facts-local.json");
+  const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
+  const facts = await probeHost(site.host, transport).finally(() => {
+    transport.close();
+  });
+  fs.mkdirSync(path.dirname(factsFile), { recursive: true });
+  fs.writeFileSync(factsFile, `${JSON.stringify(facts, undefined, 2)}\n`);
+  const share = options.canary ?? 10;
+  const text = localStackFile({
+    site,
+    factsFile: path.relative(places.checkout, factsFile),
+    authorizedKey: fs.readFileSync(`${site.identityFile}.pub`, "utf8").trim(),
+    ...shares(facts.cpus.length),
+    canary: share,
+  });
+  // The passphrase's salt, which `stack init` has just put there, stays.
+  const merged = { ...(existing?.toJS() as object | undefined), ...(parse(text) as object) };
+  fs.writeFileSync(file, stringify(merged));
+  report(`wrote ${path.basename(file)}: ${facts.cpus.length} CPUs on the host, ${share} % to v2`);
+  return share;
+}
+
+/** CPU 0 stays the host's own; a quarter of the rest, and at least one CPU, is the worker's. */
+export function shares(cpus: number): { readonly housekeeping: string; readonly workerVcpus: number } {
+  if (cpus < 2) return { housekeeping: "none", workerVcpus: 1 };
+  return { housekeeping: "0", workerVcpus: Math.min(4, Math.max(1, Math.floor((cpus - 1) / 2))) };
+}
+
+interface Outputs {
+  readonly kubeconfig: string;
+  readonly nodes: readonly NodeOutput[];
+}
+
+/** Reads the stack's outputs; the kubeconfig goes to a file that only this user can read. */
+async function stackOutputs(session: Session, checkout: string): Promise<Outputs> {
+  const args = ["stack", "output", "--json", "--show-secrets", "--stack", stackName];
+  const { stdout } = await pulumi(session, checkout, args, false);
+  const outputs = JSON.parse(stdout) as Outputs;
+  fs.writeFileSync(session.kubeconfig, outputs.kubeconfig, { mode: 0o600 });
+  return outputs;
+}
+
+/** Asks the running cluster: nodes, pods, how traffic is really split, and whether plaintext is refused. */
+async function measure(session: Session, canary: number, report: Say) {
+  const cluster = await openCluster(session.kubeconfig, report);
+  const kubectlNodes = await cluster.kubectl(["get", "nodes", "-o", "wide"]);
+  const url = await gatewayUrl(cluster);
+  report(`${REQUESTS} requests to ${url}`);
+  const weights = [
+    { version: "v1", weight: 100 - canary },
+    { version: "v2", weight: canary },
+  ];
+  const split = await measureCanary({ url, requests: REQUESTS, weights });
+  report(`a plaintext client and a mesh client call ${demo.strictService} in ${demo.strictNamespace}`);
+  const strict = await proveStrict(cluster, {
+    namespace: demo.strictNamespace,
+    service: demo.strictService,
+    image: echoImage,
+  });
+  return { kubectlNodes, split, strict };
+}
