@@ -131,7 +131,7 @@ function contradictions(facts: HostFacts, base: Path): Problem[] {
     memoryNodes.add(node);
   });
   if (
-    ["lxc", "openvz", "docker", "podman", "systemd-nspawn"].includes(facts.virtualization) &&
+    ["lxc", "lxc-libvirt", "openvz"].includes(facts.virtualization) &&
     facts.accelerator === "kvm"
   ) {
     const message = "a container is no KVM host: rent a machine whose kernel is its own";
