@@ -37,8 +37,8 @@ export type Judge = (resource: Judged, context: Context) => Iterable<Finding>;
 export type StackJudge = (resources: readonly Judged[], context: Context) => Iterable<Finding>;
 
 export interface Context {
-  /** A setting of the policy, from `--policy-pack-config`. */
-  setting<T>(name: string, fallback: T): T;
+  /** The policy's settings, from `--policy-pack-config`: an object. */
+  readonly settings: unknown;
   /** Ends the judgement: the rule has nothing to say about this resource or stack. */
   notApplicable(reason: string): never;
 }
@@ -138,9 +138,9 @@ function judged(args: ResourceValidationArgs | PolicyResource): Judged {
   return { type, name, urn, props, protect: opts.protect, additionalSecretOutputs: opts.additionalSecretOutputs };
 }
 
-function contextOf(args: { getConfig<T extends object>(): T; notApplicable(reason?: string): never }): Context {
+function contextOf(args: Pick<ResourceValidationArgs, "getConfig" | "notApplicable">): Context {
   return {
-    setting: <T>(name: string, fallback: T) => args.getConfig<Record<string, T | undefined>>()[name] ?? fallback,
+    settings: args.getConfig(),
     notApplicable: (reason) => args.notApplicable(reason),
   };
 }

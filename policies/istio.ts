@@ -1,5 +1,5 @@
 import { resourcePolicy, subjectOf, type Context, type Judge, type Judged } from "./frame";
-import { at, entries, number, peek, text } from "./read";
+import { at, number, peek, text } from "./read";
 import { ISTIO_MAINTAINED, minorOf, SUPPORT_AS_OF } from "./support";
 
 const RELEASE = "kubernetes:helm.sh/v3:Release";
@@ -86,7 +86,7 @@ export const tracingSampled = resourcePolicy(
   {
     [RELEASE]: function* (release, context) {
       yield* ofIstiod(function* (istiod, values) {
-        const limit = context.setting("maxPercent", 1);
+        const limit = number(at(context.settings, "maxPercent")) ?? 1;
         // 1 % is Istio's own default.
         const sampling =
           number(at(values, "meshConfig", "defaultConfig", "tracing", "sampling")) ??
@@ -129,21 +129,21 @@ const INJECTION = "istio-injection";
 const REVISION = "istio.io/rev";
 
 const injected: Judge = function* (namespace, context) {
-  const labels = new Map(entries(at(namespace.props, "metadata", "labels")));
-  const injection = labels.get(INJECTION);
-  const revision = labels.get(REVISION);
+  const labels = at(namespace.props, "metadata", "labels");
+  const injection = text(at(labels, INJECTION));
+  const revision = text(at(labels, REVISION));
   if (injection === undefined && revision === undefined) context.notApplicable("not a namespace of the mesh");
   if (injection !== undefined && revision !== undefined) {
     yield {
       subject: subjectOf(namespace),
-      found: `both ${INJECTION}: ${String(injection)} and ${REVISION}: ${String(revision)}`,
+      found: `both ${INJECTION}: ${injection} and ${REVISION}: ${revision}`,
       required: "exactly one",
     };
   }
   if (injection !== undefined && injection !== "enabled" && injection !== "disabled") {
     yield {
       subject: subjectOf(namespace),
-      found: `${INJECTION}: ${String(injection)}`,
+      found: `${INJECTION}: ${injection}`,
       required: "enabled or disabled",
     };
   }

@@ -1,6 +1,6 @@
 import { parseAllDocuments } from "yaml";
 import { ofType, resourcePolicy, stackPolicy, subjectOf, type Judge, type Judged } from "./frame";
-import { at, entries, list, text } from "./read";
+import { at, entries, list, number, text } from "./read";
 import { KUBERNETES_MAINTAINED, minorOf, SUPPORT_AS_OF } from "./support";
 
 const CONTROL_PLANE = "kvmesh:index:ControlPlane";
@@ -106,9 +106,9 @@ export const authzNodeRbac = resourcePolicy("authz-node-rbac", {
 export const kubeletHardened = resourcePolicy("kubelet-hardened", {
   *[CONTROL_PLANE](plane) {
     const kubelet = configDocuments(plane).find((document) => at(document, "kind") === "KubeletConfiguration");
-    const port = at(kubelet, "readOnlyPort") ?? 0;
+    const port = number(at(kubelet, "readOnlyPort")) ?? 0;
     if (port !== 0) {
-      yield { subject: subjectOf(plane), found: `readOnlyPort ${String(port)}`, required: "readOnlyPort 0" };
+      yield { subject: subjectOf(plane), found: `readOnlyPort ${port}`, required: "readOnlyPort 0" };
     }
     if (at(kubelet, "rotateCertificates") === false) {
       yield { subject: subjectOf(plane), found: "rotateCertificates false", required: "rotateCertificates true" };
@@ -117,7 +117,7 @@ export const kubeletHardened = resourcePolicy("kubelet-hardened", {
 });
 
 function configDocuments(plane: Judged): readonly unknown[] {
-  return parseAllDocuments(text(at(plane.props, "config")) ?? "").map((document): unknown => document.toJS());
+  return parseAllDocuments(text(at(plane.props, "config")) ?? "").map((document) => document.toJS() as unknown);
 }
 
 /** extraArgs is a map up to kubeadm v1beta3 and a list of { name, value } from v1beta4 on. */

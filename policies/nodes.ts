@@ -97,7 +97,8 @@ export const locationAllowed = resourcePolicy(
   "location-allowed",
   {
     *[MACHINE](machine, context) {
-      const allowed = context.setting<readonly string[]>("countries", ["NO"]);
+      const configured = texts(at(context.settings, "countries"));
+      const allowed = configured.length > 0 ? configured : ["NO"];
       const codes = allowed.flatMap((code) => (code === "EEA" ? EEA : [code]));
       const country = text(at(machine.props, "country"));
       if (country !== undefined && codes.includes(country)) return;

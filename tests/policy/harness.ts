@@ -1,0 +1,96 @@
+import { createRequire } from "node:module";
+import type { PolicyResource, ResourceValidationArgs, StackValidationArgs } from "@pulumi/policy";
+import type { KvmeshPolicy } from "../../policies/frame";
+
+/**
+ * The SDK's own proxy, through which the analyzer hands properties to policies: reading an unknown value throws.
+ * It is internal to the SDK and has no types.
+ */
+const proxy = createRequire(__filename)("@pulumi/policy/proxy") as {
+  unknownCheckingProxy(props: object): Record<string, unknown>;
+  unknownStringValue: string;
+  unknownArrayValue: string;
+  unknownNumberValue: string;
+  UnknownValueError: new () => Error;
+};
+
+/** What a value not known yet looks like to the analyzer. */
+export const unknown = {
+  string: proxy.unknownStringValue,
+  number: proxy.unknownNumberValue,
+  array: proxy.unknownArrayValue,
+};
+
+export interface Subject {
+  readonly type: string;
+  readonly name?: string;
+  readonly props: object;
+  readonly protect?: boolean;
+  readonly additionalSecretOutputs?: readonly string[];
+}
+
+export interface Verdict {
+  readonly violations: readonly string[];
+  readonly notApplicable?: string;
+  /** Path of the unknown value that stopped the policy. */
+  readonly unknown?: string;
+}
+
+class NotApplicable extends Error {}
+
+/** As the analyzer runs a policy on one resource. */
+export function judge(policy: KvmeshPolicy, subject: Subject, settings: object = {}): Verdict {
+  const { validateResource } = policy as { validateResource?: unknown };
+  if (typeof validateResource !== "function") throw new Error(`${policy.name} is no resource policy`);
+  return verdict((report) => {
+    (validateResource as (args: ResourceValidationArgs, report: (text: string) => void) => void)(
+      { ...judged(subject), ...common(settings) } as unknown as ResourceValidationArgs,
+      report,
+    );
+  });
+}
+
+/** As the analyzer runs a policy on all resources. */
+export function judgeStack(policy: KvmeshPolicy, subjects: readonly Subject[], settings: object = {}): Verdict {
+  const { validateStack } = policy as { validateStack?: unknown };
+  if (typeof validateStack !== "function") throw new Error(`${policy.name} is no stack policy`);
+  return verdict((report) => {
+    (validateStack as (args: StackValidationArgs, report: (text: string) => void) => void)(
+      { resources: subjects.map(judged), ...common(settings) } as unknown as StackValidationArgs,
+      report,
+    );
+  });
+}
+
+function judged({ type, name = "r", props, protect = false, additionalSecretOutputs = [] }: Subject): PolicyResource {
+  return {
+    type,
+    name,
+    urn: `urn:pulumi:test::kvmesh::${type}::${name}`,
+    props: proxy.unknownCheckingProxy(props),
+    opts: { protect, additionalSecretOutputs },
+  } as unknown as PolicyResource;
+}
+
+function common(settings: object) {
+  return {
+    getConfig: () => settings,
+    notApplicable: (reason?: string): never => {
+      throw new NotApplicable(reason);
+    },
+  };
+}
+
+function verdict(run: (report: (text: string) => void) => void): Verdict {
+  const violations: string[] = [];
+  try {
+    run((text) => violations.push(text));
+  } catch (error) {
+    if (error instanceof NotApplicable) return { violations, notApplicable: error.message };
+    if (error instanceof proxy.UnknownValueError) {
+      return { violations, unknown: (error as Error & { props: string[] }).props.join(".") };
+    }
+    throw error;
+  }
+  return { violations };
+}

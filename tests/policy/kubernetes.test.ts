@@ -1,0 +1,126 @@
+import { expect } from "chai";
+import {
+  authzNodeRbac,
+  controlPlaneHa,
+  kubeconfigSecret,
+  kubeletHardened,
+  kubernetesSupported,
+  statefulProtected,
+} from "../../policies/kubernetes";
+import { artifactPinned } from "../../policies/supply";
+import { controlPlane, deployment, domain, member, release } from "./fixtures";
+import { judge, judgeStack, unknown, type Subject } from "./harness";
+
+describe("Kubernetes policies", () => {
+  describe("control-plane-ha", () => {
+    const on = (address: string, name: string): Subject => domain({ host: { address, hostKey: "k" } }, name);
+    const three = [controlPlane(), member("cp-1"), member("cp-2"), member("worker-0", { role: "worker" })];
+
+    it("accepts three control planes on three hosts, or on machines of their own", () => {
+      expect(judgeStack(controlPlaneHa, three).violations).to.deep.equal([]);
+      const spread = [...three, on("h1", "cp-0"), on("h2", "cp-1"), on("h3", "cp-2")];
+      expect(judgeStack(controlPlaneHa, spread).violations).to.deep.equal([]);
+    });
+
+    it("refuses one, two and four", () => {
+      expect(judgeStack(controlPlaneHa, [controlPlane()]).violations[0]).to.include("found 1 machine\n");
+      expect(judgeStack(controlPlaneHa, three.slice(0, 2)).violations[0]).to.include("found 2 machines");
+      expect(judgeStack(controlPlaneHa, [...three, member("cp-3")]).violations[0]).to.include("found 4 machines");
+    });
+
+    it("refuses a host whose loss ends the quorum", () => {
+      const together = [...three, on("h1", "cp-0"), on("h1", "cp-1"), on("h3", "cp-2")];
+      expect(judgeStack(controlPlaneHa, together).violations[0]).to.include(
+        "cp-0, cp-1 on host h1: without it, 1 of 3 remain",
+      );
+    });
+
+    it("has nothing to say without a control plane, and no verdict on an unknown role", () => {
+      expect(judgeStack(controlPlaneHa, [domain()]).notApplicable).to.be.a("string");
+      expect(judgeStack(controlPlaneHa, [member("cp-1", { role: unknown.string })]).unknown).to.equal("role");
+    });
+  });
+
+  it("stateful-protected: control planes, not workers", () => {
+    expect(judge(statefulProtected, controlPlane()).violations).to.deep.equal([]);
+    expect(judge(statefulProtected, controlPlane({}, { protect: false })).violations[0]).to.include(
+      "protect is not set",
+    );
+    expect(judge(statefulProtected, member("cp-1", {}, { protect: false })).violations).to.have.length(1);
+    expect(judge(statefulProtected, member("w", { role: "worker" }, { protect: false })).notApplicable).to.be.a(
+      "string",
+    );
+    expect(judge(statefulProtected, member("w", { role: unknown.string })).unknown).to.equal("role");
+  });
+
+  it("kubernetes-supported: a maintained minor", () => {
+    expect(judge(kubernetesSupported, controlPlane()).violations).to.deep.equal([]);
+    expect(judge(kubernetesSupported, controlPlane({ kubernetesVersion: "1.18.20" })).violations[0]).to.include(
+      "found Kubernetes 1.18.20",
+    );
+    expect(judge(kubernetesSupported, member("w", { kubernetesVersion: unknown.string })).unknown).to.equal(
+      "kubernetesVersion",
+    );
+  });
+
+  it("kubeconfig-secret: marked secret", () => {
+    expect(judge(kubeconfigSecret, controlPlane()).violations).to.deep.equal([]);
+    expect(judge(kubeconfigSecret, controlPlane({}, { additionalSecretOutputs: [] })).violations).to.have.length(1);
+  });
+
+  it("authz-node-rbac: nothing weaker than kubeadm's default, in both forms of extraArgs", () => {
+    const given = (extraArgs: string) => ({
+      config: `kind: ClusterConfiguration\napiServer: { extraArgs: ${extraArgs} }\n`,
+    });
+    expect(judge(authzNodeRbac, controlPlane()).violations).to.deep.equal([]);
+    expect(judge(authzNodeRbac, controlPlane(given('{ authorization-mode: "RBAC,Node" }'))).violations).to.deep.equal(
+      [],
+    );
+    expect(judge(authzNodeRbac, controlPlane(given("{ authorization-mode: AlwaysAllow }"))).violations[0]).to.include(
+      "authorization-mode AlwaysAllow",
+    );
+    expect(
+      judge(authzNodeRbac, controlPlane(given('[{ name: authorization-mode, value: "Node,RBAC,ABAC" }]')))
+        .violations[0],
+    ).to.include("Node,RBAC,ABAC");
+    const kubelet = { config: "kind: KubeletConfiguration\nauthorization: { mode: AlwaysAllow }\n" };
+    expect(judge(authzNodeRbac, controlPlane(kubelet)).violations[0]).to.include("kubelet authorization mode");
+    expect(judge(authzNodeRbac, controlPlane({ config: unknown.string })).unknown).to.equal("config");
+  });
+
+  it("kubelet-hardened: nothing weaker than kubeadm's default", () => {
+    const kubelet = (text: string) => controlPlane({ config: `kind: KubeletConfiguration\n${text}\n` });
+    expect(judge(kubeletHardened, controlPlane()).violations).to.deep.equal([]);
+    expect(judge(kubeletHardened, kubelet("readOnlyPort: 10255")).violations[0]).to.include("readOnlyPort 10255");
+    expect(judge(kubeletHardened, kubelet("rotateCertificates: false")).violations).to.have.length(1);
+    expect(judge(kubeletHardened, controlPlane({ config: unknown.string })).unknown).to.equal("config");
+  });
+
+  describe("artifact-pinned", () => {
+    const digest = `sha256:${"a".repeat(64)}`;
+
+    it("images: a tag other than latest, or a digest", () => {
+      for (const image of ["shop/cart:1.2.3", `shop/cart@${digest}`, "registry:5000/cart:v1", "auto"]) {
+        expect(judge(artifactPinned, deployment(image)).violations, image).to.deep.equal([]);
+      }
+      for (const image of ["shop/cart", "shop/cart:latest", "registry:5000/cart", "cart@sha256:short"]) {
+        expect(judge(artifactPinned, deployment(image)).violations, image).to.have.length(1);
+      }
+      expect(judge(artifactPinned, deployment(unknown.string)).unknown).to.match(/image$/);
+    });
+
+    it("charts: exact versions; a folder is what it is", () => {
+      const chart = (version?: string): Subject => ({ type: "kvmesh:index:Chart", props: { name: "istiod", version } });
+      expect(judge(artifactPinned, chart("1.28.3")).violations).to.deep.equal([]);
+      expect(judge(artifactPinned, chart("^1.28")).violations[0]).to.include("version ^1.28");
+      expect(judge(artifactPinned, chart()).violations[0]).to.include("not given");
+      expect(judge(artifactPinned, release("istiod")).notApplicable).to.be.a("string");
+    });
+
+    it("base images: a digest", () => {
+      const image = (value: string): Subject => ({ type: "kvmesh:index:Image", props: { name: "i", digest: value } });
+      expect(judge(artifactPinned, image(digest)).violations).to.deep.equal([]);
+      expect(judge(artifactPinned, image("latest")).violations).to.have.length(1);
+    });
+  });
+});
