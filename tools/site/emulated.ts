@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { ensureBaseImage } from "./base-image";
+import { charts } from "./ingredients";
 import { ensureKey } from "./keys";
 import { removeCgroups, startMachine } from "./namespaces";
 import { chooseSubnet, hostAddress, ip, machineAddress, ownAddress, siteNetwork, type Subnet } from "./network";
@@ -101,7 +102,7 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
     identityFile,
     baseImage,
     packages: { source: "preinstalled" },
-    charts: undefined,
+    charts: await charts(report),
     settings: emulatedSettings(),
   };
   state.site = site;

@@ -1,21 +1,23 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
-import { SiteError, type Report } from "./types";
+import { buildImages, istioCharts } from "../images";
+import { ensureTools } from "../toolchain";
+import type { Report } from "./types";
 
-/** Placeholder until tools/toolchain and tools/images are there. */
-export async function kubernetesBinaries(_report: Report): Promise<readonly string[]> {
-  return ["kubeadm", "kubelet", "kubectl"].map((name) => path.join(process.env.KVMESH_BIN ?? missing(), name));
+/** What goes into a node: Kubernetes' binaries and the images of a cluster with its mesh. */
+export interface Ingredients {
+  /** Name in /usr/bin → file here. */
+  readonly binaries: Readonly<Record<string, string>>;
+  /** docker-archives. */
+  readonly images: readonly string[];
 }
 
-export async function containerImages(_root: string, _report: Report): Promise<readonly string[]> {
-  const dir = process.env.KVMESH_IMAGES ?? missing();
-  return fs
-    .readdirSync(dir)
-    .filter((name) => name.endsWith(".tar"))
-    .sort()
-    .map((name) => path.join(dir, name));
+/** @param rootfs a Debian root of the node, which some images take packet filter tools from */
+export async function nodeIngredients(rootfs: string, report: Report): Promise<Ingredients> {
+  const binaries = await ensureTools(["kubeadm", "kubelet", "kubectl"], report);
+  const images = await buildImages({ rootfs, report });
+  return { binaries, images: images.map((image) => image.tar) };
 }
 
-function missing(): never {
-  throw new SiteError("tools/toolchain is not there yet");
+/** Folder with one folder a chart. */
+export async function charts(report: Report): Promise<string> {
+  return istioCharts(report);
 }

@@ -53,6 +53,8 @@ export async function probeKvm(report: Report, options: SiteOptions): Promise<st
   const { code, stdout, stderr } = await run(command as string, args as string[], {
     allowFailure: true,
     timeoutMs: LIMIT_MS,
+    // QEMU pauses a guest that the processor can't run, and waits for a person.
+    stopOn: /KVM internal error[^]*\n/,
     what: "test guest",
     report,
   });

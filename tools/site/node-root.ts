@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { cacheDir, scriptsDir } from "./cache";
-import { containerImages, kubernetesBinaries } from "./ingredients";
+import { nodeIngredients } from "./ingredients";
 import { ensureRoot, key, nodeRecipe, once } from "./roots";
 import { run } from "./run";
 import type { Report } from "./types";
@@ -9,20 +9,19 @@ import type { Report } from "./types";
 /** The node root with Kubernetes in it: kubeadm, kubelet and kubectl in /usr/bin, and every image in containerd's store. */
 export async function ensureNodeRoot(report: Report): Promise<string> {
   const debian = await ensureRoot(nodeRecipe, report);
-  const binaries = await kubernetesBinaries(report);
-  const images = await containerImages(debian, report);
+  const { binaries, images } = await nodeIngredients(debian, report);
   const script = path.join(scriptsDir(), "import-images.sh");
   const id = key(
     path.basename(debian),
-    binaries.map(fingerprint),
+    Object.values(binaries).map(fingerprint),
     images.map(fingerprint),
     fs.readFileSync(script, "utf8"),
   );
   return once(path.join(cacheDir(), "roots", `node-${id}`), async (partial) => {
     report(`putting Kubernetes and ${images.length} container images into the nodes' root`);
     await run("cp", ["--archive", "--reflink=auto", debian, partial]);
-    for (const binary of binaries) {
-      const target = path.join(partial, "usr/bin", path.basename(binary));
+    for (const [name, binary] of Object.entries(binaries)) {
+      const target = path.join(partial, "usr/bin", name);
       fs.copyFileSync(binary, target);
       fs.chmodSync(target, 0o755);
     }

@@ -9,11 +9,26 @@ export interface Need {
   readonly purpose: string;
 }
 
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const MMDEBSTRAP: Need = { command: "mmdebstrap", package: "mmdebstrap", purpose: "makes Debian roots" };
+
 export const emulatedNeeds: readonly Need[] = [
-  { command: "mmdebstrap", package: "mmdebstrap", purpose: "makes Debian roots" },
+  MMDEBSTRAP,
   { command: "ip", package: "iproute2", purpose: "connects the site to this computer" },
   { command: "ssh", package: "openssh-client", purpose: "checks that its machines answer" },
   { command: "ssh-keygen", package: "openssh-client", purpose: "makes their keys" },
+];
+
+export const hardwareNeeds: readonly Need[] = [
+  { command: "qemu-system-x86_64", package: "qemu-system-x86", purpose: "runs the machines" },
+  { command: "qemu-img", package: "qemu-utils", purpose: "makes their disks" },
+  { command: "libvirtd", package: "libvirt-daemon-system", purpose: "keeps the machines" },
+  { command: "virsh", package: "libvirt-clients", purpose: "talks to libvirt" },
+  { command: "dnsmasq", package: "dnsmasq-base", purpose: "resolves names for the machines" },
+  { command: "xorriso", package: "xorriso", purpose: "makes the disk of a machine's first settings" },
+  { command: "ip", package: "iproute2", purpose: "finds a free network" },
+  { command: "ssh", package: "openssh-client", purpose: "checks that the host answers" },
+  { command: "ssh-keygen", package: "openssh-client", purpose: "makes its keys" },
 ];
 
 /** What is missing, as package → purposes. */
@@ -23,13 +38,8 @@ export async function missingPackages(needs: readonly Need[]): Promise<Map<strin
     if (!(await onPath(need.command))) missing.set(need.package, [...(missing.get(need.package) ?? []), need.purpose]);
   }
   // mmdebstrap checks Debian's archive by these keys; other distributions don't have them.
-  if (missing.has("mmdebstrap") || !fs.existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) {
-    if (
-      needs.some((need) => need.package === "mmdebstrap") &&
-      !fs.existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")
-    ) {
-      missing.set("debian-archive-keyring", ["proves that Debian's packages are Debian's"]);
-    }
+  if (needs.includes(MMDEBSTRAP) && !fs.existsSync(KEYRING)) {
+    missing.set("debian-archive-keyring", ["proves that Debian's packages are Debian's"]);
   }
   return missing;
 }
@@ -61,4 +71,23 @@ export async function ensurePackages(
   await run("apt-get", ["update", "--quiet"], { env, what: "apt-get update", report });
   await run("apt-get", install, { env, what: "apt-get install", report });
   return names;
+}
+
+const POLICY = "/usr/sbin/policy-rc.d";
+
+/**
+ * The SSH server's program, for a server of the site's own on loopback. Where it was not installed before, the package's own
+ * service is neither started nor enabled: installing a site must not open port 22 of this computer.
+ */
+export async function installOpensshServer(report: Report, options: SiteOptions): Promise<void> {
+  if (fs.existsSync("/usr/sbin/sshd")) return;
+  const ours = !fs.existsSync(POLICY);
+  if (ours) fs.writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    const purpose = "lets the program reach this host as any other; on loopback only, its own service stays off";
+    await ensurePackages([{ command: "sshd", package: "openssh-server", purpose }], report, options);
+    await run("systemctl", ["disable", "ssh.service", "ssh.socket"], { allowFailure: true }).catch(() => undefined);
+  } finally {
+    if (ours) fs.rmSync(POLICY);
+  }
 }

@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly report?: Report;
   /** Default: none. */
   readonly timeoutMs?: number;
+  /** Ends the command (SIGKILL) as soon as its standard error matches. */
+  readonly stopOn?: RegExp;
   /** Returns a non-zero exit instead of throwing. */
   readonly allowFailure?: boolean;
 }
@@ -48,6 +50,7 @@ export async function run(command: string, args: readonly string[], options: Run
   };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += keep(text)));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += keep(text)));
+  if (options.stopOn) child.stderr.on("data", () => options.stopOn!.test(stderr) && child.kill("SIGKILL"));
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
   const ticker = setInterval(() => {
@@ -87,7 +90,10 @@ export async function run(command: string, args: readonly string[], options: Run
 
 /** Whether a command of this name is on PATH. */
 export async function onPath(command: string): Promise<boolean> {
-  return (await run("sh", ["-c", `command -v -- "$1"`, "sh", command], { allowFailure: true })).code === 0;
+  return (
+    (await run("sh", ["-c", `PATH=$PATH:/usr/sbin:/sbin command -v -- "$1"`, "sh", command], { allowFailure: true }))
+      .code === 0
+  );
 }
 
 export function sleep(ms: number): Promise<void> {

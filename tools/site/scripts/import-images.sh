@@ -28,6 +28,9 @@ for archive in "$@"; do
 done
 # kubelet's pause container and whatever else is pinned must survive its garbage collection.
 for image in $(ctr images ls -q); do ctr images label "$image" io.cri-containerd.pinned=pinned io.cri-containerd.image=managed >/dev/null; done
+# containerd's idea of the pause image is older than kubeadm's.
+pause=$(ctr images ls -q | grep '/pause:')
+sed -i "s#sandbox_image = .*#sandbox_image = \"$pause\"#" "$root/etc/containerd/config.toml"
 ctr images ls -q
 kill $containerd
 wait $containerd || true
