@@ -3,16 +3,20 @@ import type { AnyKind } from "./core/kind";
 import { coreLeaseKind } from "./corelease/corelease";
 import { domainKind } from "./domain/domain";
 import { hostKeyKind } from "./hostkey/hostkey";
+import { imageKind } from "./image/image";
 import { chartKind } from "./chart/kind";
 import { controlPlaneKind } from "./controlplane/kind";
 import { machineKind } from "./machine/kind";
 import { memberKind } from "./member/kind";
 import { nodeRuntimeKind } from "./noderuntime/kind";
 import { rosterKind } from "./roster/kind";
+import { volumeKind } from "./volume/volume";
 
 /** Every resource of the plugin: one folder and one line each. */
 export const kinds: readonly AnyKind[] = [
   anyKind(hostKeyKind),
+  anyKind(imageKind),
+  anyKind(volumeKind),
   anyKind(coreLeaseKind),
   anyKind(domainKind),
   anyKind(machineKind),

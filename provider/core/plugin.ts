@@ -141,7 +141,10 @@ export class Plugin {
     // An empty id tells the engine that the resource is gone.
     if (!seen) return response;
     response.setId(request.getId());
-    response.setInputs(toStruct(seen.inputs, secretInputs));
+    // A handler that returns its whole state as inputs must not make inputs of outputs.
+    const outputs = Object.keys(kind.outputs ?? {});
+    const seenInputs = Object.fromEntries(Object.entries(seen.inputs).filter(([name]) => !outputs.includes(name)));
+    response.setInputs(toStruct(seenInputs, secretInputs));
     response.setProperties(
       toStruct({ ...seen.inputs, ...seen.outputs }, [...secretInputs, ...(kind.secretOutputs ?? [])]),
     );

@@ -20,7 +20,7 @@ export function takeScript(lease: Holder & { readonly cpus: readonly number[] })
   return `lock
 me=${quote(holderKey(lease))}
 cpus=${quote(lease.cpus.join(" "))}
-mkdir -p ${LEASES}
+folder ${LEASES}
 cd ${LEASES}
 taken=0
 for c in $cpus; do
@@ -64,7 +64,7 @@ for f in cpu-*; do
   if [ -e "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ]; then rm -f "$f"; fi
 done
 cd /
-rmdir ${LEASES} 2>/dev/null || true
+rmdir -p ${LEASES} 2>/dev/null || true
 `;
 }
 

@@ -53,7 +53,8 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const pending = pendingRestart(seen);
     if (pending.length > 0)
       ctx.warn(`${known.name}: changed in the definition, not yet in the running machine: ${pending.join(", ")}`);
-    return { inputs: seenInputs(known, seen), outputs: { uuid: seen.uuid, running: seen.running } };
+    const { uuid: _uuid, running: _running, ...inputs } = known;
+    return { inputs: seenInputs(inputs, seen), outputs: { uuid: seen.uuid, running: seen.running } };
   },
 
   async update(ctx, id, olds, news) {

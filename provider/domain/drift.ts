@@ -13,16 +13,17 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
   const { inactive } = seen;
   const { vcpuPins, emulatorPin, ioThreadPin } = seenPins(known, seen);
   const sameSeed = inactive.seedDigest === undefined || inactive.seedDigest === seedDigest(known.cloudInit);
+  const { numaNode: _node, hugepageBytes: _size, ...rest } = known;
   return {
-    ...known,
+    ...rest,
     type: inactive.type === known.type ? known.type : (inactive.type as DomainInputs["type"]),
     vcpus: inactive.vcpus,
     vcpuPins,
     emulatorPin,
     ioThreadPin,
     memoryBytes: inactive.memoryBytes,
-    numaNode: inactive.numaNode,
-    hugepageBytes: inactive.hugepageBytes,
+    ...(inactive.numaNode === undefined ? {} : { numaNode: inactive.numaNode }),
+    ...(inactive.hugepageBytes === undefined ? {} : { hugepageBytes: inactive.hugepageBytes }),
     disks: inactive.disks as DomainInputs["disks"],
     interfaces: [...inactive.interfaces],
     cloudInit: sameSeed ? known.cloudInit : { userData: "", metaData: "", networkConfig: "" },

@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
 import type { Context } from "../core/kind";
 import { formatCpus, parseCpus } from "../libvirt/cpulist";
-import { onHost } from "../libvirt/script";
+import { sectionsOf } from "../libvirt/script";
 import type { Endpoint } from "../transport/transport";
 import { inspectScript } from "./scripts";
 import { parseDomainXml } from "./seen";
@@ -27,13 +26,8 @@ export interface SeenDomain {
 
 /** What is really there under this name; undefined: nothing. One script, whatever is asked for. */
 export async function inspect(ctx: Context, at: Endpoint, name: string): Promise<SeenDomain | undefined> {
-  const nonce = `@${randomBytes(8).toString("hex")}`;
-  const stdout = await onHost(ctx, at, `looking at machine ${name}`, inspectScript(name, nonce), { timeoutMs: 60_000 });
-  const sections = new Map<string, string>();
-  for (const part of stdout.split(`${nonce} `).slice(1)) {
-    const end = part.indexOf("\n");
-    sections.set(part.slice(0, end), part.slice(end + 1).trim());
-  }
+  const script = (nonce: string): string => inspectScript(name, nonce);
+  const sections = await sectionsOf(ctx, at, `looking at machine ${name}`, script);
   const inactive = sections.get("inactive");
   if (inactive === undefined) return undefined;
   const live = sections.get("live");

@@ -59,7 +59,7 @@ n=${quote(domain.name)}
 seed=${quote(seedPath(domain))}
 ${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
 ${disks.join("\n")}
-mkdir -p ${quote(domain.storage)}
+folder ${quote(domain.storage)}
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
 ${options.seed ? makeSeed(domain.cloudInit) : ""}

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { UserError } from "../core/kind";
 import type { Context } from "../core/kind";
 import { where } from "../transport/errors";
@@ -7,12 +8,13 @@ import type { Endpoint, RunOptions } from "../transport/transport";
 export const LEASES = "/var/lib/kvmesh/leases";
 
 /**
- * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh.
+ * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh, `folder` makes one that QEMU can enter.
  * The lock is one for the host: leases and machines change one at a time, so that checking a lease and starting on it are one step.
  */
 const PRELUDE = `set -eu
 umask 077
 fail() { printf 'kvmesh: %s\\n' "$*" >&2; exit 64; }
+folder() { ( umask 022; mkdir -p "$1" ); }
 v() { virsh -q -c qemu:///system "$@"; }
 lock() {
   exec 9>/run/lock/kvmesh.lock
@@ -35,6 +37,27 @@ export async function onHost(
   const result = await ctx.transport.script(at, PRELUDE + script, { idempotent: true, timeoutMs: 360_000, ...options });
   if (result.code === 0) return result.stdout;
   throw new UserError(`${where(at)}: ${doing}: ${said(result.stderr) || `the script ended with ${result.code}`}`);
+}
+
+/**
+ * Runs a script that prints sections, each after a line of "<nonce> <name>": their texts by name. The nonce is new each time, so that
+ * nothing that is printed can be taken for the start of a section.
+ */
+export async function sectionsOf(
+  ctx: Context,
+  at: Endpoint,
+  doing: string,
+  script: (nonce: string) => string,
+): Promise<ReadonlyMap<string, string>> {
+  const nonce = `@${randomBytes(8).toString("hex")}`;
+  const stdout = await onHost(ctx, at, doing, script(nonce), { timeoutMs: 60_000 });
+  const parts = stdout.split(`${nonce} `).slice(1);
+  return new Map(
+    parts.map((part) => {
+      const end = part.indexOf("\n");
+      return [part.slice(0, end), part.slice(end + 1).trim()];
+    }),
+  );
 }
 
 /** What a script says in its own words counts; else all that the tools said, without their prefixes. */

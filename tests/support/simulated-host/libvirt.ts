@@ -178,6 +178,10 @@ export class SimulatedLibvirt {
     return "";
   }
 
+  listPools(): string {
+    return Object.keys(this.pools()).join("\n");
+  }
+
   poolXml(name: string): string {
     return `<pool type='dir'>\n  <name>${name}</name>\n  <target>\n    <path>${this.pool(name).target}</path>\n  </target>\n</pool>`;
   }

@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   domblklist: (libvirt, [name]) => libvirt.blockDevices(name ?? ""),
   blockresize: (libvirt, [name, device, size]) => libvirt.blockResize(name ?? "", device ?? "", size ?? ""),
   "pool-define-as": (libvirt, [name], _flags) => libvirt.definePool(name ?? "", option("--target")),
+  "pool-list": (libvirt) => libvirt.listPools(),
   "pool-dumpxml": (libvirt, [name]) => libvirt.poolXml(name ?? ""),
   "pool-info": (libvirt, [name]) => libvirt.poolInfo(name ?? ""),
   "pool-start": (libvirt, [name]) => libvirt.setPool(name ?? "", "active", true),

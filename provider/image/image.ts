@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { z } from "zod";
+import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
+import { changesOf } from "../core/diff";
+import { UserError } from "../core/kind";
+import type { Context, Kind } from "../core/kind";
+import { isOurs, markOf } from "../libvirt/mark";
+import { onHost } from "../libvirt/script";
+import { adopts, inspectFile } from "../libvirt/storage";
+import { where } from "../transport/errors";
+import { downloadScript, finishScript, hashScript, removeImageScript } from "./scripts";
+
+const args = z.strictObject({
+  host: endpoint,
+  owner,
+  name,
+  storage: absolutePath,
+  url: z
+    .string()
+    .regex(/^https?:\/\/[^\s"'\\]+$/, "must be an http or https address")
+    .optional(),
+  file: z.string().min(1).optional(),
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 hexadecimal digits in lower case'),
+  format: z.enum(["qcow2", "raw"]),
+});
+
+type ImageInputs = z.infer<typeof args>;
+
+interface ImageOutputs {
+  /** Absolute path on the host. */
+  readonly path: string;
+  readonly virtualSizeBytes: number;
+}
+
+/** A relative file is one of the checkout: the parent of dist/. */
+const CHECKOUT = path.resolve(__dirname, "../../..");
+
+/** A base image on one host. Its path holds its digest: what overlays it can never be given another content. */
+export const imageKind: Kind<ImageInputs, ImageOutputs> = {
+  token: "kvmesh:index:Image",
+  args,
+  outputs: { path: "stable", virtualSizeBytes: "stable" },
+  check: checkWith(args, (inputs) =>
+    (inputs.url === undefined) === (inputs.file === undefined)
+      ? [
+          {
+            property: "url",
+            reason: "exactly one of url (the host downloads it) and file (uploaded from here) is needed",
+          },
+        ]
+      : [],
+  ),
+  diff: (olds, news) =>
+    changesOf<ImageInputs>(olds, news, {
+      host: "record",
+      owner: "replace",
+      name: "replace",
+      storage: "replace",
+      // The digest says what it is; where it comes from matters only when it is made.
+      url: "record",
+      file: "record",
+      digest: "replace",
+      format: "replace",
+    }),
+
+  async create(ctx, inputs) {
+    const target = imagePath(inputs);
+    const mark = markOf(inputs.owner, ctx.urn);
+    const seen = await inspectFile(ctx, inputs.host, target);
+    if (!adopts(inputs.host, target, seen, mark)) {
+      const part = `${inputs.storage}/.${path.posix.basename(target)}.part`;
+      await fetchTo(ctx, inputs, part, seen.freeBytes);
+      ctx.progress(`checking the digest of image ${inputs.name}`);
+      const sidecar = { schema: 1, mark, digest: inputs.digest, stat: "@STAT@" } as const;
+      await onHost(ctx, inputs.host, `image ${inputs.name}`, finishScript(inputs, target, part, seen, sidecar), {
+        timeoutMs: 1_800_000,
+      });
+    }
+    const made = await inspectFile(ctx, inputs.host, target);
+    return { id: target, outputs: { path: target, virtualSizeBytes: made.virtualSizeBytes } };
+  },
+
+  async read(ctx, id, known) {
+    if (!known)
+      throw new UserError("an image can't be imported: declare it, and `pulumi up` takes over what has its mark");
+    const seen = await inspectFile(ctx, known.host, id);
+    if (!seen.exists) return undefined;
+    const { path: _path, virtualSizeBytes: _size, ...inputs } = known;
+    const outputs = { path: id, virtualSizeBytes: seen.virtualSizeBytes };
+    if (!isOurs(seen.sidecar?.mark, known.owner)) {
+      ctx.warn(`${where(known.host)}: ${id} is there, but not ours any more`);
+      return undefined;
+    }
+    // Written to behind our back: only then is all of it read.
+    if (seen.stat === seen.sidecar?.stat) return { inputs, outputs };
+    const digest = (await onHost(ctx, known.host, `hashing ${id}`, hashScript(id), { timeoutMs: 1_800_000 })).trim();
+    return { inputs: { ...inputs, digest }, outputs };
+  },
+
+  update: (_ctx, _id, olds) => Promise.resolve({ path: olds.path, virtualSizeBytes: olds.virtualSizeBytes }),
+
+  async delete(ctx, id, state) {
+    const seen = await inspectFile(ctx, state.host, id);
+    if (seen.exists && !isOurs(seen.sidecar?.mark, state.owner)) {
+      ctx.warn(`${where(state.host)}: ${id} is not ours any more; it is left untouched`);
+      return;
+    }
+    await onHost(ctx, state.host, `removing image ${state.name}`, removeImageScript(state.storage, id, seen));
+  },
+};
+
+/** "debian.qcow2" with digest sha256:0123456789ab… → "<storage>/debian-0123456789ab.qcow2". */
+function imagePath(inputs: ImageInputs): string {
+  const { name: stem, ext } = path.posix.parse(inputs.name);
+  return `${inputs.storage}/${stem}-${inputs.digest.slice("sha256:".length, "sha256:".length + 12)}${ext}`;
+}
+
+async function fetchTo(ctx: Context, inputs: ImageInputs, part: string, freeBytes: number): Promise<void> {
+  const { host, storage, url, file } = inputs;
+  await onHost(ctx, host, `folder ${storage}`, `folder '${storage}'\n`);
+  if (url !== undefined) {
+    const onLine = (bytes: string): void =>
+      ctx.progress(`downloading image ${inputs.name}: ${mebibytes(Number(bytes))}`);
+    await onHost(ctx, host, `downloading image ${inputs.name}`, downloadScript(url, part), {
+      timeoutMs: 7_200_000,
+      onLine,
+    });
+    return;
+  }
+  const local = path.resolve(CHECKOUT, file ?? "");
+  await checkLocal(ctx, local, inputs.digest);
+  const { size } = fs.statSync(local);
+  if (size > freeBytes) {
+    throw new UserError(
+      `${where(host)}: ${storage} has ${mebibytes(freeBytes)} free, the image ${local} needs ${mebibytes(size)}`,
+    );
+  }
+  await ctx.transport.upload(host, local, part, (sent, total) => {
+    ctx.progress(`uploading image ${inputs.name}: ${mebibytes(sent)} of ${mebibytes(total)}`);
+  });
+}
+
+/** A wrong digest is found before anything crosses the network. */
+async function checkLocal(ctx: Context, local: string, digest: string): Promise<void> {
+  if (!fs.existsSync(local))
+    throw new UserError(`the image file ${local} is not there: \`file\` is relative to the checkout`);
+  ctx.progress(`checking the digest of ${local}`);
+  const hash = createHash("sha256");
+  for await (const chunk of fs.createReadStream(local, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  const found = `sha256:${hash.digest("hex")}`;
+  if (found === digest) return;
+  throw new UserError(
+    `the image file ${local} has digest ${found}, the stack file wants ${digest}: it was changed or is not complete`,
+  );
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 / 1024)} MiB`;
+}

@@ -1,0 +1,56 @@
+import { quote } from "../core/quote";
+import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool } from "../libvirt/storage";
+import type { SeenFile, Sidecar } from "../libvirt/storage";
+import type { VolumeInputs } from "./volume";
+
+/** Makes the disk beside its place, then puts it there. compat=1.1: without it, an old qemu-img makes images that can't discard. */
+export function makeScript(volume: VolumeInputs, path: string, seen: SeenFile, sidecar: Sidecar): string {
+  return `lock
+${assertUnchanged(path, seen)}${ensurePool(volume.storage)}t="$f.new"
+trap 'rm -f "$t"' EXIT
+${make(volume)}
+${publish(sidecar, "600")}${refreshPool(volume.storage)}`;
+}
+
+function make({ format, base, baseFormat, capacityBytes }: VolumeInputs): string {
+  const size = `${capacityBytes}`;
+  if (base === undefined) {
+    const options = format === "qcow2" ? "-o compat=1.1 " : "";
+    return `qemu-img create -q -f ${format} ${options}"$t" ${size}`;
+  }
+  const checkBase = `b=${quote(base)}
+[ -e "$b" ] || fail "the image $b is not on this host"
+have=$(qemu-img info -U -f ${baseFormat ?? "raw"} --output=json "$b" | sed -n 's/^    "virtual-size": \\([0-9]*\\).*/\\1/p')
+[ "$have" -le ${size} ] || fail "the image $b holds a disk of $have bytes: a disk of ${size} is too small for it"
+`;
+  if (format === "qcow2") {
+    return `${checkBase}qemu-img create -q -f qcow2 -o compat=1.1 -b "$b" -F ${baseFormat ?? "raw"} "$t" ${size}`;
+  }
+  return `${checkBase}qemu-img convert -f ${baseFormat ?? "raw"} -O raw "$b" "$t"
+qemu-img resize -q -f raw "$t" ${size}`;
+}
+
+/** Through libvirt when a running machine uses it: QEMU holds the image's lock, and the guest is told at once. */
+export function growScript(volume: Pick<VolumeInputs, "format" | "capacityBytes" | "storage">, path: string): string {
+  return `lock
+f=${quote(path)}
+user=
+for d in $(v list --name); do
+  if v domblklist "$d" | grep -qF " $f"; then user=$d; fi
+done
+if [ -n "$user" ]; then v blockresize "$user" "$f" ${volume.capacityBytes}B >/dev/null
+else qemu-img resize -q -f ${volume.format} "$f" ${volume.capacityBytes}
+fi
+${refreshPool(volume.storage)}`;
+}
+
+/** QEMU's own lock says whether a machine still uses the disk. */
+export function removeVolumeScript(storage: string, path: string, seen: SeenFile): string {
+  return `lock
+${assertUnchanged(path, seen)}
+if [ -e "$f" ]; then
+  said=$(qemu-img info "$f" 2>&1) || case $said in *lock*) fail "$f is in use by a running machine" ;; esac
+fi
+rm -f "$f" "$f.kvmesh.json"
+${dropEmptyPool(storage)}`;
+}

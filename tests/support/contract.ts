@@ -1,0 +1,287 @@
+/**
+ * What a host must do, simulated or real: the same test body runs on both, so that the simulated one stays honest.
+ * The real one is named by KVMESH_LAB_HOST=address,port,user,hostKey,identityFile.
+ */
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { expect } from "chai";
+import { coreLeaseKind } from "../../provider/corelease/corelease";
+import { domainKind } from "../../provider/domain/domain";
+import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
+import { imageKind } from "../../provider/image/image";
+import { SshTransport } from "../../provider/transport/ssh";
+import type { Endpoint } from "../../provider/transport/transport";
+import { volumeKind } from "../../provider/volume/volume";
+import { testContext } from "./context";
+
+export interface ContractHost {
+  readonly endpoint: Endpoint;
+  readonly identityFile: string;
+  /** Changes the affinity of a running machine's first vCPU behind libvirt's back, as `taskset` does. */
+  readonly setAffinity: (pid: number, thread: number, cpus: string) => string;
+  stop(): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
+const storage = "/var/lib/kvmesh-contract";
+
+export function hostContract(title: string, start: () => Promise<ContractHost>): void {
+  describe(title, () => {
+    let host: ContractHost;
+    let transport: SshTransport;
+    let image: string;
+    let inputs: DomainInputs;
+    let made: DomainInputs & DomainOutputs;
+    let id: string;
+    const shell = async (script: string): Promise<string> => {
+      const result = await transport.script(host.endpoint, script);
+      expect(result.code, result.stderr).to.equal(0);
+      return result.stdout.trim();
+    };
+
+    before(async () => {
+      host = await start();
+      transport = new SshTransport({ identityFile: host.identityFile, connectTimeoutSeconds: 10, attempts: 2 });
+      image = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-contract-")), "empty.raw");
+      // Data, a hole of 3 MiB, data.
+      fs.writeFileSync(image, Buffer.alloc(MIB, "kvmesh"));
+      fs.truncateSync(image, 4 * MIB);
+      fs.appendFileSync(image, Buffer.alloc(4096, "end"));
+      inputs = domainKind.check({
+        host: host.endpoint,
+        owner,
+        name: "contract-0",
+        type: "qemu",
+        vcpus: 1,
+        vcpuPins: [1],
+        emulatorPin: [0],
+        ioThreadPin: [0],
+        memoryBytes: 128 * MIB,
+        disks: [{ path: `${storage}/contract-0.qcow2`, format: "qcow2", target: "vda" }],
+        interfaces: [],
+        cloudInit: {
+          userData: "#cloud-config\n",
+          metaData: "instance-id: contract-0\n",
+          networkConfig: "version: 2\n",
+        },
+        storage,
+        autostart: false,
+      }).inputs;
+    });
+    after(async () => {
+      transport.close();
+      fs.rmSync(path.dirname(image), { recursive: true, force: true });
+      await host.stop();
+    });
+
+    it("runs scripts with their input, output and exit code, and nothing of them in the list of processes", async () => {
+      const script = `cat; printf '%s' "$(ps -ww -eo args 2>/dev/null | grep -c [n]ever-in-arguments || true)" >&2; exit 7 # never-in-arguments`;
+      const result = await transport.script(host.endpoint, script, { stdin: "a 'quoted' $line\n" });
+      expect(result).to.deep.equal({ code: 7, stdout: "a 'quoted' $line\n", stderr: "0" });
+    });
+
+    it("ends a command that takes too long, with all its children", async () => {
+      const error = await failure(transport.script(host.endpoint, "sleep 321.5 & wait", { timeoutMs: 1000 }));
+      expect(error.message).to.contain("not done after 1 s");
+      expect(await shell("ps -eo args | grep -c '[s]leep 321.5' || true")).to.equal("0");
+    });
+
+    it("writes files with their mode, and keeps holes in uploads", async () => {
+      await shell(`mkdir -p ${storage}`);
+      await transport.writeFile(host.endpoint, `${storage}/note`, "words\n", 0o640);
+      expect(await shell(`cat ${storage}/note; stat -c %a ${storage}/note`)).to.equal("words\n640");
+      await transport.upload(host.endpoint, image, `${storage}/upload`);
+      expect(await shell(`sha256sum ${storage}/upload | cut -d' ' -f1`)).to.equal(sha256(image));
+      const [size, blocks] = (await shell(`stat -c '%s %b' ${storage}/upload`)).split(" ").map(Number);
+      expect(size).to.equal(4 * MIB + 4096);
+      expect((blocks ?? 0) * 512).to.be.below(3 * MIB);
+      await shell(`rm ${storage}/note ${storage}/upload; rmdir ${storage}`);
+    });
+
+    it("takes an image by digest, and a disk over it that grows", async () => {
+      const { inputs: imageInputs } = imageKind.check({
+        host: host.endpoint,
+        owner,
+        name: "empty.raw",
+        storage,
+        file: image,
+        digest: `sha256:${sha256(image)}`,
+        format: "raw",
+      });
+      const ctx = testContext(transport, "image");
+      const { id: imageId, outputs } = await imageKind.create(ctx, imageInputs);
+      expect(outputs.virtualSizeBytes).to.equal(4 * MIB + 4096);
+      expect(await imageKind.read(ctx, imageId, { ...imageInputs, ...outputs })).to.deep.equal({
+        inputs: imageInputs,
+        outputs,
+      });
+      expect(await shell(`virsh -q pool-info kvmesh-contract | sed -n 's/^State: *//p'`)).to.equal("running");
+
+      const volume = volumeKind.check({
+        host: host.endpoint,
+        owner,
+        name: "contract-0.qcow2",
+        storage,
+        capacityBytes: 64 * MIB,
+        format: "qcow2",
+        base: outputs.path,
+        baseFormat: "raw",
+      }).inputs;
+      const disk = testContext(transport, "disk");
+      const { id: diskId, outputs: diskOutputs } = await volumeKind.create(disk, volume);
+      expect(await volumeKind.read(disk, diskId, { ...volume, ...diskOutputs })).to.deep.equal({
+        inputs: volume,
+        outputs: diskOutputs,
+      });
+      const grown = { ...volume, capacityBytes: 128 * MIB };
+      await volumeKind.update(disk, diskId, { ...volume, ...diskOutputs }, grown);
+      const seen = await volumeKind.read(disk, diskId, { ...grown, ...diskOutputs });
+      expect(seen?.inputs.capacityBytes).to.equal(128 * MIB);
+
+      const inUse = await failure(imageKind.delete(ctx, imageId, { ...imageInputs, ...outputs }));
+      expect(inUse.message).to.contain("still the base of");
+    });
+
+    it("refuses to start a machine whose core is not leased to it", async () => {
+      const error = await failure(domainKind.create(testContext(transport, "machine"), inputs));
+      expect(error.message).to.contain("CPU 1 is not leased to this machine but to nobody");
+      expect(await shell("virsh -q list --all --name | grep -x contract-0 || true")).to.equal("");
+    });
+
+    it("gives a core to one holder only, and says who has it", async () => {
+      const lease = { host: host.endpoint, owner, machine: "contract-0", cpus: [1] };
+      await coreLeaseKind.create(testContext(transport), lease);
+      await coreLeaseKind.create(testContext(transport), lease);
+      const other = { ...lease, owner: { ...owner, stack: "other" }, cpus: [0, 1] };
+      const error = await failure(coreLeaseKind.create(testContext(transport), other));
+      expect(error.message).to.match(/CPU 1 by contract\/test\/contract-0 since \d{4}-\d\d-\d\dT/);
+      expect(error.message).to.contain("None was taken");
+      expect((await coreLeaseKind.read(testContext(transport), "x", other)) ?? "none").to.equal("none");
+      expect((await coreLeaseKind.read(testContext(transport), "x", lease))?.inputs.cpus).to.deep.equal([1]);
+    });
+
+    it("leaves a machine of the same name that is not ours untouched", async () => {
+      const xml = `<domain type="qemu"><name>contract-0</name><memory unit="MiB">64</memory><vcpu>1</vcpu><os><type arch="x86_64">hvm</type></os><devices/></domain>`;
+      await shell(`printf %s '${xml}' >/tmp/foreign.xml; virsh -q define /tmp/foreign.xml; rm /tmp/foreign.xml`);
+      const before = await shell("virsh dumpxml --inactive contract-0");
+      const error = await failure(domainKind.create(testContext(transport, "machine"), inputs));
+      expect(error.message).to.contain("was not made by kvmesh; it is left untouched");
+      expect(await shell("virsh dumpxml --inactive contract-0")).to.equal(before);
+      await shell("virsh -q undefine contract-0");
+    });
+
+    it("starts a machine that reads back exactly as declared", async () => {
+      const ctx = testContext(transport, "machine");
+      const result = await domainKind.create(ctx, inputs);
+      id = result.id;
+      made = { ...inputs, ...result.outputs };
+      const seen = await domainKind.read(ctx, id, made);
+      expect(seen).to.deep.equal({ inputs, outputs: result.outputs });
+      expect(ctx.warnings).to.deep.equal([]);
+      expect(domainKind.diff({ ...made }, inputs)).to.deep.equal([]);
+    });
+
+    it("is taken over, not made twice, when create is run again", async () => {
+      const again = await domainKind.create(testContext(transport, "machine"), inputs);
+      expect(again.id).to.equal(id);
+      const renamed = await failure(domainKind.create(testContext(transport, "another-name"), inputs));
+      expect(renamed.message).to.contain("give it an alias");
+    });
+
+    it("sees pins changed in libvirt and behind its back, and repairs both", async () => {
+      const ctx = testContext(transport, "machine");
+      await shell("virsh -q vcpupin contract-0 0 0 --live >/dev/null");
+      expect((await domainKind.read(ctx, id, made))?.inputs.vcpuPins).to.deep.equal([0]);
+      await domainKind.update(ctx, id, { ...made, vcpuPins: [0] }, inputs);
+      expect((await domainKind.read(ctx, id, made))?.inputs.vcpuPins).to.deep.equal([1]);
+
+      const pid = Number(await shell("cat /run/libvirt/qemu/contract-0.pid"));
+      const thread = Number(
+        await shell(`grep -l '^CPU 0/' /proc/${pid}/task/*/comm | head -n 1 | sed 's:.*/task/::; s:/comm::'`),
+      );
+      await shell(host.setAffinity(pid, thread, "0-1"));
+      const seen = await domainKind.read(ctx, id, made);
+      expect(seen?.inputs.vcpuPins).to.deep.equal(["0-1"]);
+      await domainKind.update(ctx, id, { ...made, ...seen?.inputs } as typeof made, inputs);
+      expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
+    });
+
+    it("defines more memory for the next start and says so", async () => {
+      const ctx = testContext(transport, "machine");
+      const more = { ...inputs, memoryBytes: 160 * MIB };
+      expect(domainKind.diff(made, more)).to.deep.equal([{ property: "memoryBytes", effect: "reboot" }]);
+      await domainKind.update(ctx, id, made, more);
+      expect(ctx.warnings.join()).to.contain(
+        "memoryBytes: takes effect when the machine is shut down and started again",
+      );
+      const seen = await domainKind.read(ctx, id, { ...made, ...more });
+      expect(seen).to.deep.equal({ inputs: more, outputs: { uuid: id, running: true } });
+      await domainKind.update(ctx, id, { ...made, ...more }, inputs);
+    });
+
+    it("starts again what was switched off", async () => {
+      const ctx = testContext(transport, "machine");
+      await shell("virsh -q destroy contract-0 >/dev/null");
+      const seen = await domainKind.read(ctx, id, made);
+      expect(seen?.outputs.running).to.equal(false);
+      expect(domainKind.diff({ ...made, running: false }, inputs)).to.deep.equal([
+        { property: "running", effect: "live" },
+      ]);
+      await domainKind.update(ctx, id, { ...made, running: false }, inputs);
+      expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
+    });
+
+    it("removes everything, and twice without harm", async () => {
+      await domainKind.delete(testContext(transport, "machine"), id, made);
+      await domainKind.delete(testContext(transport, "machine"), id, made);
+      expect(await domainKind.read(testContext(transport, "machine"), id, made)).to.equal(undefined);
+      const lease = { host: host.endpoint, owner, machine: "contract-0", cpus: [1] };
+      await coreLeaseKind.delete(testContext(transport), "contract-0", lease);
+      const disk = {
+        host: host.endpoint,
+        owner,
+        name: "contract-0.qcow2",
+        storage,
+        capacityBytes: 128 * MIB,
+        format: "qcow2",
+      } as const;
+      const diskPath = `${storage}/contract-0.qcow2`;
+      await volumeKind.delete(testContext(transport, "disk"), diskPath, { ...disk, path: diskPath });
+      await volumeKind.delete(testContext(transport, "disk"), diskPath, { ...disk, path: diskPath });
+      const digest = `sha256:${sha256(image)}`;
+      const imagePath = `${storage}/empty-${sha256(image).slice(0, 12)}.raw`;
+      const base = {
+        host: host.endpoint,
+        owner,
+        name: "empty.raw",
+        storage,
+        file: image,
+        digest,
+        format: "raw",
+      } as const;
+      await imageKind.delete(testContext(transport, "image"), imagePath, {
+        ...base,
+        path: imagePath,
+        virtualSizeBytes: 0,
+      });
+      expect(await shell(`ls -d ${storage} /var/lib/kvmesh/leases/cpu-1 2>/dev/null || true`)).to.equal("");
+      expect(await shell("virsh -q pool-list --all --name | grep -x kvmesh-contract || true")).to.equal("");
+    });
+  });
+}
+
+async function failure(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("it did not fail");
+}
+
+function sha256(file: string): string {
+  return createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+}
