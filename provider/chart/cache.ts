@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar";
+import { extract, list } from "tar";
 import { UserError } from "../core/kind";
 import type { ChartInputs } from "./schema";
 
@@ -12,6 +12,8 @@ import type { ChartInputs } from "./schema";
  * `<name>-<version>.sha256`. The engine starts the plugin in the project's folder, so paths are relative to it.
  */
 const FOLDER = ".kvmesh/charts";
+
+const MAX_UNPACKED = 256 * 2 ** 20;
 
 export function chartPath(inputs: Pick<ChartInputs, "name" | "version">): string {
   return `${FOLDER}/${inputs.name}-${inputs.version}`;
@@ -33,51 +35,48 @@ export function digestOf(bytes: Buffer): string {
 }
 
 /**
- * Unpacks beside the final place and renames: a folder of this name is always whole. Everything in the archive must lie in
- * a folder of the chart's name, be a plain file or folder, and be small.
+ * Unpacks beside the final place and renames: a folder of this name is always whole. Nothing is written before the whole
+ * archive was read and every entry found to be a plain file or folder inside a folder of the chart's name.
  */
 export async function unpack(inputs: ChartInputs, archive: Buffer, checkout = process.cwd()): Promise<void> {
   const target = path.join(checkout, chartPath(inputs));
+  const chart = `chart ${inputs.name} ${inputs.version}`;
+  await inspect(inputs, chart, archive);
   fs.mkdirSync(path.dirname(target), { recursive: true });
   const temporary = fs.mkdtempSync(`${target}.`);
   try {
-    const seen = new Set<string>();
-    await pipeline(
-      Readable.from([archive]),
-      extract({
-        cwd: temporary,
-        strict: true,
-        preservePaths: false,
-        onReadEntry: (entry) => {
-          // Refused before anything of it is written.
-          const parts = entry.path.split("/");
-          if (
-            !["File", "OldFile", "Directory"].includes(entry.type) ||
-            parts.includes("..") ||
-            entry.path.startsWith("/")
-          ) {
-            throw new UserError(
-              `chart ${inputs.name} ${inputs.version}: its archive holds ${JSON.stringify(entry.path)} (${entry.type}); refused`,
-            );
-          }
-          seen.add(parts[0] ?? "");
-        },
-      }),
-    );
-    if (!seen.has(inputs.name) || !fs.existsSync(path.join(temporary, inputs.name, "Chart.yaml"))) {
-      throw new UserError(`chart ${inputs.name} ${inputs.version}: its archive holds no ${inputs.name}/Chart.yaml`);
-    }
+    await pipeline(Readable.from([archive]), extract({ cwd: temporary, strict: true }));
     fs.rmSync(target, { recursive: true, force: true });
     fs.rmSync(`${target}.sha256`, { force: true });
     fs.renameSync(path.join(temporary, inputs.name), target);
     fs.writeFileSync(`${target}.sha256`, `${digestOf(archive)}\n`);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(
-      `chart ${inputs.name} ${inputs.version}: its archive can't be unpacked (${error instanceof Error ? error.message : String(error)}); ` +
-        "was the download cut off?",
-    );
   } finally {
     fs.rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+async function inspect(inputs: ChartInputs, chart: string, archive: Buffer): Promise<void> {
+  const entries: { readonly path: string; readonly type: string; readonly size: number }[] = [];
+  try {
+    await pipeline(
+      Readable.from([archive]),
+      list({ strict: true, onReadEntry: ({ path: name, type, size }) => entries.push({ path: name, type, size }) }),
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${chart}: its archive can't be unpacked (${reason}); was the download cut off?`);
+  }
+  for (const entry of entries) {
+    const parts = entry.path.split("/");
+    const plain = ["File", "OldFile", "Directory"].includes(entry.type);
+    if (!plain || parts[0] !== inputs.name || parts.includes("..")) {
+      throw new UserError(`${chart}: its archive holds ${JSON.stringify(entry.path)} (${entry.type}); refused`);
+    }
+  }
+  if (entries.reduce((sum, { size }) => sum + size, 0) > MAX_UNPACKED) {
+    throw new UserError(`${chart}: its archive unpacks to more than ${MAX_UNPACKED / 2 ** 20} MiB; that is no chart`);
+  }
+  if (!entries.some((entry) => entry.path === `${inputs.name}/Chart.yaml`)) {
+    throw new UserError(`${chart}: its archive holds no ${inputs.name}/Chart.yaml; was the download cut off?`);
   }
 }

@@ -40,7 +40,8 @@ export async function fromRepository(
 
 function readIndex(url: string, body: Buffer): Index {
   try {
-    const index: unknown = parse(body.toString("utf8"), { maxAliasCount: 0 });
+    // Only text: a digest of digits alone, or a version such as 1.10, is no number.
+    const index: unknown = parse(body.toString("utf8"), { maxAliasCount: 0, schema: "failsafe" });
     if (typeof index === "object" && index !== null) return index;
   } catch {
     // Told below: what a proxy's error page looks like to a parser helps nobody.

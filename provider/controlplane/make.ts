@@ -74,7 +74,7 @@ async function init(ctx: Context, inputs: ControlPlaneInputs, extra: string): Pr
 async function startKubelet(ctx: Context, inputs: ControlPlaneInputs): Promise<void> {
   await ctx.transport.script(
     inputs.endpoint,
-    "if [ -d /run/systemd/system ]; then systemctl restart containerd kubelet; else pkill -x kubelet; fi; exit 0",
+    "if command -v systemctl >/dev/null; then systemctl restart containerd kubelet; else pkill -x kubelet; fi; exit 0",
     repeatable(ctx),
   );
 }

@@ -47,15 +47,13 @@ export function completeJoin(inputs: MemberInputs, credentials: Credentials): st
   const documents = inputs.config.split(/^---\s*$/m).map((text) => parseDocument(text));
   const join = documents.find((document) => document.get("kind") === "JoinConfiguration");
   if (join === undefined) throw new UserError(`node ${inputs.name}: its config holds no JoinConfiguration`);
-  join.setIn(["discovery"], {
-    bootstrapToken: {
-      apiServerEndpoint: inputs.apiEndpoint,
-      token: credentials.token,
-      caCertHashes: [inputs.caCertHash],
-    },
-    // Joining control planes over slow links takes longer than kubeadm's own five minutes.
-    tlsBootstrapToken: credentials.token,
+  // Beside what may stand there already: v1beta3 keeps its time limit in this section.
+  join.setIn(["discovery", "bootstrapToken"], {
+    apiServerEndpoint: inputs.apiEndpoint,
+    token: credentials.token,
+    caCertHashes: [inputs.caCertHash],
   });
+  join.setIn(["discovery", "tlsBootstrapToken"], credentials.token);
   if (inputs.role === "control-plane") join.setIn(["controlPlane", "certificateKey"], credentials.certificateKey);
   return documents.map((document) => document.toString()).join("---\n");
 }

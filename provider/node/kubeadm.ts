@@ -63,7 +63,7 @@ export function ignoring(checks: readonly string[]): string {
 }
 
 /**
- * Takes a node back to what it was before kubeadm. Without systemd, kubeadm can't stop the kubelet, which would start the
+ * Takes a node back to what it was before kubeadm. Without systemctl, kubeadm can't stop the kubelet, which would start the
  * control plane's containers again while they are being removed: it is ended then, and the clean-up is run again.
  * Rules of kube-proxy and the CNI in iptables stay, as kubeadm leaves them; they go with the next boot.
  */
@@ -80,7 +80,7 @@ export async function resetNode(
     `export LC_ALL=C
 if command -v kubeadm >/dev/null; then
   timeout 300 kubeadm reset -f${skip} 2>&1 || exit 1
-  if [ ! -d /run/systemd/system ] && pkill -x kubelet; then
+  if ! command -v systemctl >/dev/null && pkill -x kubelet; then
     sleep 1
     timeout 300 kubeadm reset -f --skip-phases=remove-etcd-member 2>&1 || exit 1
   fi

@@ -90,9 +90,9 @@ if [ -n "$runtime" ]; then
   # Debian's package has no configuration; kubeadm's kubelet uses systemd's cgroups, and so must containerd.
   mkdir -p /etc/containerd
   containerd config default | sed 's/SystemdCgroup = false/SystemdCgroup = true/; s#bin_dir = .*#bin_dir = "/opt/cni/bin"#' >/etc/containerd/config.toml
-  if [ -d /run/systemd/system ]; then systemctl enable containerd; systemctl restart containerd; fi
+  if command -v systemctl >/dev/null; then systemctl enable containerd; systemctl restart containerd; fi
 fi
-if [ -d /run/systemd/system ]; then systemctl enable kubelet; fi`;
+if command -v systemctl >/dev/null; then systemctl enable kubelet; fi`;
 }
 
 /** Removes what the list says was not there before us, and the source with its key. */

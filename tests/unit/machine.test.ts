@@ -1,0 +1,206 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { parseProbe, probeScript, stealPercent } from "../../provider/machine/probe";
+import { machineKind } from "../../provider/machine/kind";
+import { unmet } from "../../provider/machine/verify";
+import type { Evidence, MachineInputs } from "../../provider/machine/schema";
+import { exampleHostKey } from "../support/hosts";
+import { LocalMachine, owner, testContext } from "../support/local-machine";
+
+const raw = {
+  endpoint: { address: "192.0.2.1", hostKey: exampleHostKey() },
+  owner,
+  name: "m1",
+  source: "existing",
+  plan: "dedicated",
+  vcpus: 4,
+  hypervisors: ["kvm", "none"],
+  maxStealPercent: 1,
+  country: "NO",
+};
+
+function inputs(changes: Record<string, unknown> = {}): MachineInputs {
+  const checked = machineKind.check({ ...raw, ...changes });
+  expect(checked.failures).to.deep.equal([]);
+  return checked.inputs;
+}
+
+const fit: Evidence = {
+  checkedAt: "2026-01-01T00:00:00.000Z",
+  hypervisor: "kvm",
+  vcpus: 4,
+  memoryBytes: 8 * 2 ** 30,
+  stealPercent: 0.2,
+  kernel: "6.12.0",
+  rootDisk: { device: "/dev/nvme0n1", transport: "nvme", rotational: false },
+  clockOffsetSeconds: 0,
+  cloudInit: "done",
+};
+
+const answers = (changes: Record<string, string> = {}): string =>
+  Object.entries({
+    cloudInit: "status: done",
+    stat1: "cpu  100 0 100 800 0 0 0 0 0 0",
+    hypervisor: "kvm",
+    vcpus: "4",
+    memory: "8388608",
+    kernel: "6.12.0",
+    rootSource: "/dev/mapper/vg-root",
+    rootDisk: `{"blockdevices":[{"name":"vg-root","type":"lvm","tran":null,"rota":false,"children":[
+      {"name":"nvme0n1p2","type":"part","tran":"nvme","rota":false,"children":[{"name":"nvme0n1","type":"disk","tran":"nvme","rota":false}]}]}]}`,
+    clock: "1000",
+    stat2: "cpu  150 0 150 895 0 0 0 5 0 0",
+    ...changes,
+  })
+    .map(([name, value]) => `\n@@ ${name}\n${value}\n`)
+    .join("");
+
+describe("machine: probe", () => {
+  it("reads this computer with a real shell in one script", async () => {
+    const machine = new LocalMachine();
+    try {
+      const result = await machine.script(machine.endpoint, probeScript(5));
+      expect(result.stderr).to.equal("");
+      const evidence = parseProbe("here", result.stdout, Date.now());
+      expect(evidence.vcpus).to.be.greaterThan(0);
+      expect(evidence.memoryBytes).to.be.greaterThan(100 * 2 ** 20);
+      expect(evidence.hypervisor).to.match(/^[a-z-]+$/);
+      expect(evidence.kernel).to.match(/^\d+\./);
+      expect(Math.abs(evidence.clockOffsetSeconds)).to.be.lessThan(3);
+    } finally {
+      machine.close();
+    }
+  });
+
+  it("finds the disk under LVM and a partition, and computes steal", () => {
+    const evidence = parseProbe("m1", answers(), 1_002_000);
+    expect(evidence.rootDisk).to.deep.equal({ device: "/dev/nvme0n1", transport: "nvme", rotational: false });
+    expect(evidence.stealPercent).to.equal(2.5);
+    expect(evidence.clockOffsetSeconds).to.equal(0);
+    expect(evidence.memoryBytes).to.equal(8 * 2 ** 30);
+  });
+
+  it("takes util-linux's old way of writing a rotational disk", () => {
+    const disk =
+      '{"blockdevices":[{"name":"sda1","type":"part","tran":null,"rota":"1","children":[{"name":"sda","type":"disk","tran":"sata","rota":"1"}]}]}';
+    expect(parseProbe("m1", answers({ rootDisk: disk }), 0).rootDisk).to.deep.equal({
+      device: "/dev/sda",
+      transport: "sata",
+      rotational: true,
+    });
+  });
+
+  it("names the machine and the question that it did not answer", () => {
+    expect(() => parseProbe("m1", answers({ vcpus: "" }), 0)).to.throw(/machine m1: no answer for "vcpus"/);
+  });
+
+  it("keeps steal between 0 and 100 whatever the counters do", () => {
+    const counters = fc.array(fc.nat(1e9), { minLength: 10, maxLength: 10 });
+    fc.assert(
+      fc.property(counters, counters, (a, b) => {
+        const percent = stealPercent(`cpu  ${a.join(" ")}`, `cpu  ${b.join(" ")}`);
+        expect(percent).to.be.within(0, 100);
+      }),
+    );
+  });
+});
+
+describe("machine: requirements", () => {
+  it("are met by a fit machine", () => {
+    expect(unmet(inputs(), fit)).to.deep.equal([]);
+  });
+
+  it("are all named at once, with what was measured, what is required and what to do", () => {
+    const faults = unmet(inputs(), {
+      ...fit,
+      hypervisor: "openvz",
+      vcpus: 2,
+      stealPercent: 7.5,
+      clockOffsetSeconds: -90,
+    });
+    expect(faults).to.have.length(4);
+    expect(faults[0]).to.match(/container \(openvz\), accepted: kvm, none; rent/);
+    expect(faults[1]).to.match(/has 2 vCPUs, 4 are declared; resize/);
+    expect(faults[2]).to.match(/steal is 7.5 % over 2 s, at most 1 % is allowed.*dedicated cores/);
+    expect(faults[3]).to.match(/90 s behind.*60 s.*chrony/);
+  });
+
+  it("take a failed cloud-init of a carved machine for a fault, of a rented one not", () => {
+    expect(unmet(inputs({ source: "carved" }), { ...fit, cloudInit: "error" })).to.have.length(1);
+    expect(unmet(inputs(), { ...fit, cloudInit: "error" })).to.deep.equal([]);
+    expect(unmet(inputs(), { ...fit, cloudInit: "running" })[0]).to.match(/cloud-init has not finished/);
+  });
+});
+
+describe("machine: offline rules", () => {
+  const failures = (changes: Record<string, unknown>): string[] =>
+    machineKind
+      .check({ ...raw, owner: { ...owner, environment: "production" }, ...changes })
+      .failures.map((failure) => `${failure.property}: ${failure.reason}`);
+
+  it("refuse shared plans, few vCPUs, emulation and containers in production, together", () => {
+    const found = failures({ plan: "shared", vcpus: 2, hypervisors: ["qemu", "lxc"] });
+    expect(found).to.have.length(3);
+    expect(found[0]).to.match(/^plan: node m1: plan is "shared"; production takes dedicated/);
+    expect(found[1]).to.match(/^vcpus: node m1: has 2 vCPUs; production needs at least 4/);
+    expect(found[2]).to.match(/^hypervisors: node m1: accepts qemu, lxc/);
+  });
+
+  it("leave development alone", () => {
+    expect(machineKind.check({ ...raw, plan: "shared", vcpus: 1 }).failures).to.deep.equal([]);
+  });
+
+  it("name what is wrong and where", () => {
+    const found = failures({ vcpus: 0, country: "Norway", endpoint: { address: "a b", hostKey: "x" } });
+    expect(found.map((line) => line.split(":")[0])).to.include.members([
+      "vcpus",
+      "country",
+      "endpoint.address",
+      "endpoint.hostKey",
+    ]);
+  });
+});
+
+describe("machine: refresh", () => {
+  const known = { ...inputs(), evidence: fit };
+
+  it("keeps the last known state when the machine is silent, and says so", async () => {
+    const machine = new LocalMachine();
+    machine.reachable = false;
+    const ctx = testContext(machine);
+    const seen = await machineKind.read(ctx, "m1", known);
+    expect(seen?.inputs).to.deep.equal(inputs());
+    expect(seen?.outputs.evidence).to.deep.equal(fit);
+    expect(ctx.warned[0]).to.match(/node m1 could not be checked/);
+    machine.close();
+  });
+
+  it("shows fewer vCPUs and another hypervisor as drift of their inputs", async () => {
+    const machine = new LocalMachine();
+    machine.command("nproc", "echo 2");
+    machine.command("systemd-detect-virt", '[ "$1" = --container ] && { echo none; exit 1; }; echo qemu');
+    const ctx = testContext(machine);
+    const seen = await machineKind.read(ctx, "m1", known);
+    expect(seen?.inputs.vcpus).to.equal(2);
+    expect(seen?.inputs.hypervisors).to.deep.equal(["qemu"]);
+    expect(seen?.outputs.evidence.vcpus).to.equal(2);
+    expect(
+      machineKind.diff({ ...seen!.inputs, ...seen!.outputs }, inputs()).map((change) => change.property),
+    ).to.include.members(["vcpus", "hypervisors[0]"]);
+    machine.close();
+  });
+
+  it("does not take time and steal for drift", async () => {
+    const machine = new LocalMachine();
+    const ctx = testContext(machine);
+    const generous = inputs({
+      vcpus: 1,
+      hypervisors: ["kvm", "none", "docker", "container-other", "qemu", "vm-other"],
+      maxStealPercent: 100,
+    });
+    const first = parseProbe("m1", (await machine.script(machine.endpoint, probeScript(5))).stdout, Date.now());
+    const before = { ...generous, evidence: { ...first, stealPercent: 77, checkedAt: "2026-01-01T00:00:00.000Z" } };
+    expect((await machineKind.read(ctx, "m1", before))?.outputs.evidence).to.deep.equal(before.evidence);
+    machine.close();
+  });
+});
