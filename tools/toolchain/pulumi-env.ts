@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { cacheDir, checkoutRoot } from "./cache";
 import { findTools, type Found } from "./ensure";
 import type { Report } from "./progress";
+import type { ToolName } from "./recipes";
 import { versions } from "./versions";
 
 export interface PulumiEnvOptions {
@@ -11,25 +12,28 @@ export interface PulumiEnvOptions {
    * PATH instead, which works with every home but makes the CLI print a warning that it came from there.
    */
   readonly home?: string;
+  /** Tools to have on PATH beside Pulumi's own; default kubectl and istioctl. */
+  readonly tools?: readonly ToolName[];
 }
 
 /**
- * Gets the Pulumi CLI and what it starts, and returns an environment (this process's own, changed) in which
- * `pulumi`, `kubectl` and `istioctl` are found first.
+ * Gets the Pulumi CLI with what it starts, and returns an environment (this process's own, changed) in which `pulumi`
+ * and the other tools are found first.
  */
 export async function pulumiEnv(report: Report, options: PulumiEnvOptions = {}): Promise<NodeJS.ProcessEnv> {
-  const tools = await findTools(["pulumi", "pulumi-resource-kubernetes", "kubectl", "istioctl"], report);
+  const others = options.tools ?? ["kubectl", "istioctl"];
+  const tools = await findTools(["pulumi", "pulumi-resource-kubernetes", ...others], report);
   // An official CLI has its language host beside it; one that was built here needs one that was built here.
   const built = tools.pulumi.source?.how === "go";
   const pulumi = built ? await assemblePulumi(tools.pulumi, report) : path.dirname(tools.pulumi.path);
   const provider = tools["pulumi-resource-kubernetes"];
-  const path_ = [pulumi, path.dirname(tools.kubectl.path), path.dirname(tools.istioctl.path)];
+  const first = [pulumi, ...others.map((name) => path.dirname(tools[name].path))];
   if (options.home) await installPlugin(options.home, "kubernetes", versions.pulumiKubernetes, provider.path);
-  else path_.unshift(path.dirname(provider.path));
+  else first.push(path.dirname(provider.path));
   const before = (process.env.PATH ?? "").split(path.delimiter);
   const env: NodeJS.ProcessEnv = {
     ...process.env,
-    PATH: [...new Set([...path_, ...before])].join(path.delimiter),
+    PATH: [...new Set([...first, ...before])].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
   if (options.home) env.PULUMI_HOME = options.home;
