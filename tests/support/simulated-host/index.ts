@@ -9,7 +9,10 @@ import * as ssh2 from "ssh2";
 import type { Endpoint } from "../../../provider/transport/transport";
 import { SshServer } from "./ssh-server";
 import type { SshServerOptions } from "./ssh-server";
+import { qemuImg } from "./qemu-img";
+import { ToolServer } from "./tool-server";
 import { installTools } from "./tools";
+import { virsh } from "./virsh";
 
 export interface SimulatedHostOptions {
   /** Logical CPUs; default 8. */
@@ -24,6 +27,7 @@ export class SimulatedHost {
     /** Where the host's own / is. */
     readonly root: string,
     readonly server: SshServer,
+    private readonly toolServer: ToolServer,
     readonly hostKey: string,
     /** Private key that may log in. */
     readonly identityFile: string,
@@ -41,10 +45,12 @@ export class SimulatedHost {
     for (let cpu = 0; cpu < (options.cpus ?? 8); cpu++) {
       fs.mkdirSync(path.join(root, `sys/devices/system/cpu/cpu${cpu}`), { recursive: true });
     }
-    installTools(root, options.commands ?? {});
+    const toolServer = new ToolServer({ virsh: (args) => virsh(root, args), "qemu-img": qemuImg });
+    await toolServer.listen();
+    installTools(root, toolServer, options.commands ?? {});
     const server = new SshServer(root, host.private, client.public, options.server ?? {});
     await server.listen();
-    return new SimulatedHost(root, server, host.public.split(" ", 2).join(" "), identityFile);
+    return new SimulatedHost(root, server, toolServer, host.public.split(" ", 2).join(" "), identityFile);
   }
 
   get endpoint(): Endpoint {
@@ -77,6 +83,7 @@ export class SimulatedHost {
 
   async stop(): Promise<void> {
     await this.server.close();
+    this.toolServer.close();
     fs.rmSync(this.root, { recursive: true, force: true });
   }
 }

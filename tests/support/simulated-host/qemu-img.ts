@@ -3,6 +3,7 @@
  * Prints information in the real one's layout, which scripts read line by line.
  */
 import * as fs from "node:fs";
+import type { Answer } from "./tool-server";
 
 interface Image {
   readonly format: string;
@@ -25,8 +26,8 @@ function write(file: string, image: Image): void {
   }
 }
 
-function main(): number {
-  const [command, ...rest] = process.argv.slice(2);
+export function qemuImg(args: readonly string[]): Answer {
+  const [command, ...rest] = args;
   const options = new Map<string, string>();
   const words: string[] = [];
   while (rest.length > 0) {
@@ -34,39 +35,35 @@ function main(): number {
     if (["-f", "-F", "-o", "-b", "-O"].includes(word)) options.set(word, rest.shift() ?? "");
     else if (!word.startsWith("-")) words.push(word);
   }
-  const [file = "", size] = words;
+  const [file = "", second = ""] = words;
   switch (command) {
     case "create":
       write(file, {
         format: options.get("-f") ?? "raw",
-        "virtual-size": Number(size),
+        "virtual-size": Number(second),
         "backing-filename": options.get("-b"),
         options: options.get("-o"),
       });
-      return 0;
+      return done();
     case "convert":
-      fs.copyFileSync(file, size ?? "");
-      if (read(file).format !== "raw") {
-        fs.rmSync(size ?? "");
-        write(size ?? "", { format: options.get("-O") ?? "raw", "virtual-size": read(file)["virtual-size"] });
-      }
-      return 0;
+      if (read(file).format === "raw") fs.copyFileSync(file, second);
+      else write(second, { format: options.get("-O") ?? "raw", "virtual-size": read(file)["virtual-size"] });
+      return done();
     case "resize":
-      write(file, { ...read(file), "virtual-size": Number(size) });
-      return 0;
+      write(file, { ...read(file), "virtual-size": Number(second) });
+      return done();
     case "info":
-      if (!fs.existsSync(file)) {
-        process.stderr.write(
-          `qemu-img: Could not open '${file}': Could not open '${file}': No such file or directory\n`,
-        );
-        return 1;
-      }
-      process.stdout.write(`${JSON.stringify({ ...read(file), filename: file }, null, 4)}\n`);
-      return 0;
+      if (fs.existsSync(file)) return done(`${JSON.stringify({ ...read(file), filename: file }, null, 4)}\n`);
+      return failed(`Could not open '${file}': Could not open '${file}': No such file or directory`);
     default:
-      process.stderr.write(`qemu-img: Command not found: ${command}\n`);
-      return 1;
+      return failed(`Command not found: ${command}`);
   }
 }
 
-process.exitCode = main();
+function done(stdout = ""): Answer {
+  return { code: 0, stdout, stderr: "" };
+}
+
+function failed(message: string): Answer {
+  return { code: 1, stdout: "", stderr: `qemu-img: ${message}\n` };
+}

@@ -1,13 +1,14 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { ToolServer } from "./tool-server";
 
 /** Puts the host's own tools into its bin folder: a libvirt that keeps its machines in files, and small stand-ins. */
-export function installTools(root: string, more: Readonly<Record<string, string>>): void {
+export function installTools(root: string, server: ToolServer, more: Readonly<Record<string, string>>): void {
   const bin = path.join(root, "bin");
   fs.mkdirSync(bin, { recursive: true });
   const tools: Record<string, string> = {
-    virsh: `#!/bin/sh\nexec ${process.execPath} ${path.join(__dirname, "virsh.js")} "$@"\n`,
-    "qemu-img": `#!/bin/sh\nexec ${process.execPath} ${path.join(__dirname, "qemu-img.js")} "$@"\n`,
+    virsh: server.stub("virsh"),
+    "qemu-img": server.stub("qemu-img"),
     sudo: '#!/bin/sh\nwhile [ "$1" = -n ] || [ "$1" = -- ]; do shift; done\nexec "$@"\n',
     // Keeps what goes into a seed, so that tests can look at it.
     genisoimage:

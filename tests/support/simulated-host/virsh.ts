@@ -1,8 +1,9 @@
 /**
- * A virsh that keeps its machines in files: the commands that our scripts use, with the messages and exit codes of libvirt 9 to 11.
- * What it must do like the real one is in the contract tests.
+ * The commands of virsh that our scripts use, with the messages and exit codes of libvirt 9 to 11.
+ * What they must do like the real ones is in the contract tests.
  */
 import { SimulatedLibvirt, VirshError } from "./libvirt";
+import type { Answer } from "./tool-server";
 
 type Command = (libvirt: SimulatedLibvirt, args: readonly string[], flags: ReadonlySet<string>) => string;
 
@@ -26,7 +27,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   list: (libvirt, _args, flags) => libvirt.list(flags.has("--all")),
   domblklist: (libvirt, [name]) => libvirt.blockDevices(name ?? ""),
   blockresize: (libvirt, [name, device, size]) => libvirt.blockResize(name ?? "", device ?? "", size ?? ""),
-  "pool-define-as": (libvirt, [name], _flags) => libvirt.definePool(name ?? "", option("--target")),
+  // virsh -q pool-define-as NAME dir --target FOLDER
+  "pool-define-as": (libvirt, [name, , target]) => libvirt.definePool(name ?? "", target ?? ""),
   "pool-list": (libvirt) => libvirt.listPools(),
   "pool-dumpxml": (libvirt, [name]) => libvirt.poolXml(name ?? ""),
   "pool-info": (libvirt, [name]) => libvirt.poolInfo(name ?? ""),
@@ -37,31 +39,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "pool-undefine": (libvirt, [name]) => libvirt.undefinePool(name ?? ""),
 };
 
-function option(name: string): string {
-  return process.argv[process.argv.indexOf(name) + 1] ?? "";
-}
-
-function main(): void {
-  const args = process.argv.slice(2);
-  if (args[0] === "-q") args.shift();
-  if (args[0] === "-c") args.splice(0, 2);
-  const [name = "", ...rest] = args;
-  const command = COMMANDS[name];
-  const root = process.env["KVMESH_SIMULATED_ROOT"] ?? "";
+export function virsh(root: string, args: readonly string[]): Answer {
+  const words = [...args];
+  if (words[0] === "-q") words.shift();
+  if (words[0] === "-c") words.splice(0, 2);
+  const [name = "", ...rest] = words;
   try {
+    const command = COMMANDS[name];
     if (!command) throw new VirshError(`unknown command: '${name}'`);
-    const flags = new Set(rest.filter((word) => word.startsWith("--")));
-    const text = command(
-      new SimulatedLibvirt(root),
-      rest.filter((word) => !word.startsWith("--")),
-      flags,
-    );
-    if (text !== "") process.stdout.write(`${text}\n`);
+    const plain = rest.filter((word) => !word.startsWith("--"));
+    const text = command(new SimulatedLibvirt(root), plain, new Set(rest.filter((word) => word.startsWith("--"))));
+    return { code: 0, stdout: text === "" ? "" : `${text}\n`, stderr: "" };
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
-    process.stderr.write(`error: ${error.message}\n`);
-    process.exitCode = 1;
+    return { code: 1, stdout: "", stderr: `error: ${error.message}\n` };
   }
 }
-
-main();
