@@ -1,0 +1,174 @@
+import { expect } from "chai";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseFacts, staleness, type HostFacts } from "../../config/facts";
+import { ConfigError } from "../../config/problems";
+import { changedFacts, factsFromProbe, formatFacts } from "../../tools/facts";
+import { hostsIn } from "../../tools/facts/hosts";
+import { exampleHostKey, factsOf } from "../support/hosts";
+
+const checkout = path.resolve(__dirname, "../../..");
+const fixture = (name: string) => fs.readFileSync(path.join(checkout, "tests/fixtures/facts", name), "utf8");
+const NOW = new Date("2026-11-20T12:00:00Z");
+const small = factsOf({ nodes: 2, coresPerNode: 2, threadsPerCore: 2, gibPerNode: 8 });
+
+describe("a probe's output", () => {
+  it("of a two-socket host becomes facts", () => {
+    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), NOW);
+    expect(facts).to.deep.include({
+      schema: 1,
+      probedAt: "2026-11-20T12:00:00.000Z",
+      hostname: "osl1-a",
+      accelerator: "kvm",
+      virtualization: "none",
+      libvirtVersion: "10.0.0",
+      qemuVersion: "8.2.2",
+      stealPercent: 0,
+    });
+    expect(facts.cpus).to.have.length(128);
+    expect(facts.cpus[97]).to.deep.equal({ cpu: 97, core: 33, socket: 1, node: 1 });
+    expect(facts.isolatedCpus).to.have.length(124).and.not.include(32);
+    expect(facts.memory).to.deep.equal([
+      { node: 0, bytes: 263805808 * 1024 },
+      { node: 1, bytes: 264199024 * 1024 },
+    ]);
+    expect(facts.hugepages).to.deep.equal([0, 1].map((node) => ({ node, sizeBytes: 2 ** 30, count: 224 })));
+    expect(facts.disks).to.deep.equal([
+      {
+        name: "nvme0n1",
+        transport: "nvme",
+        rotational: false,
+        model: "SAMSUNG MZQL23T8HCLS-00A07",
+        serial: "S6CKNE0W100001",
+        bytes: 3840755982336,
+      },
+      {
+        name: "sda",
+        transport: "sata",
+        rotational: true,
+        model: "ST4000NM0035",
+        serial: "ZC100001",
+        bytes: 4000787030016,
+      },
+    ]);
+  });
+
+  it("of an emulated host (recorded in the lab) says qemu and leaves out what holds nothing", () => {
+    const facts = factsFromProbe("host", fixture("emulated-host.txt"), NOW);
+    expect(facts).to.deep.include({ accelerator: "qemu", virtualization: "container-other", qemuVersion: "10.0.13" });
+    expect(facts.cpus).to.have.length(2);
+    expect(facts.hugepages).to.deep.equal([]);
+    expect(facts.disks.map(({ name }) => name)).to.deep.equal(["vda"]);
+  });
+
+  it("without libvirt says what virsh said and what to do", () => {
+    const output = fixture("two-sockets.txt").replace(/@@ libvirt[^@]*/, "@@ libvirt\nsh: 14: virsh: not found\n\n");
+    expect(() => factsFromProbe("osl1-a", output, NOW)).to.throw(/osl1-a: .*virsh: not found.*install libvirt/);
+  });
+
+  it("that was cut off names the host and the question", () => {
+    const output = fixture("two-sockets.txt").split("@@ stat2")[0]!;
+    expect(() => factsFromProbe("osl1-a", output, NOW)).to.throw('host osl1-a: no answer for "stat2"');
+  });
+});
+
+describe("a facts file", () => {
+  it("comes back from its text as it was", () => {
+    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), NOW);
+    expect(parseFacts(JSON.parse(formatFacts(facts)), "facts")).to.deep.equal(facts);
+  });
+
+  it("that is committed is valid and written as the tool writes it", () => {
+    const files = fs.readdirSync(path.join(checkout, "facts")).filter((file) => file.endsWith(".json"));
+    expect(files).to.include.members(["osl1-a.json", "bgo1-a.json", "trd1-a.json"]);
+    for (const file of files) {
+      const text = fs.readFileSync(path.join(checkout, "facts", file), "utf8");
+      expect(formatFacts(parseFacts(JSON.parse(text), file)), file).to.equal(text);
+    }
+  });
+
+  const refused: readonly [string, unknown, RegExp][] = [
+    ["of another schema", { ...small, schema: 2 }, /schema: found 2; this program reads facts of schema 1/],
+    ["that is no map", null, /schema: this program reads facts of schema 1/],
+    ["with an unknown key", { ...small, cpuz: [] }, /cpuz: no such key\. Did you mean "cpus"\?|cpuz: no such key/],
+    ["with no CPU", { ...small, cpus: [] }, /cpus: .*at least 1 entries/],
+    [
+      "with a CPU twice",
+      { ...small, cpus: [...small.cpus, small.cpus[0]] },
+      /cpus\[8\]\.cpu: found 0; this CPU is listed twice/,
+    ],
+    [
+      "with siblings on two NUMA nodes",
+      { ...small, cpus: small.cpus.map((cpu) => (cpu.cpu === 4 ? { ...cpu, node: 1 } : cpu)) },
+      /cpus\[4\]\.node: found 1; siblings of socket 0, core 0 are on NUMA nodes 0 and 1/,
+    ],
+    [
+      "with negative memory",
+      { ...small, memory: [{ node: 0, bytes: -1 }] },
+      /memory\[0\]\.bytes: found -1; give at least 1/,
+    ],
+    ["with memory of a node twice", { ...small, memory: [...small.memory, small.memory[0]] }, /memory\[2\]\.node/],
+    [
+      "with an isolated CPU that it has not",
+      { ...small, isolatedCpus: [99] },
+      /isolatedCpus\[0\]: found 99; the host has no such CPU/,
+    ],
+    [
+      "of a container",
+      { ...small, virtualization: "openvz" },
+      /virtualization: found "openvz"; a container is no KVM host/,
+    ],
+    [
+      "with a time that is none",
+      { ...small, probedAt: "yesterday" },
+      /probedAt: found "yesterday"; give a time in ISO 8601/,
+    ],
+  ];
+  for (const [what, raw, message] of refused) {
+    it(`${what} is refused with its path`, () => {
+      expect(() => parseFacts(raw, "facts/x.json")).to.throw(ConfigError, message);
+    });
+  }
+
+  it("is old after 90 days", () => {
+    expect(staleness(small, new Date("2027-01-29T00:00:00Z"))).to.equal(undefined);
+    expect(staleness(small, new Date("2027-02-01T00:00:00Z"))).to.equal(
+      "these facts are 92 days old: probe the host again",
+    );
+  });
+});
+
+describe("changedFacts", () => {
+  it("names what is different, and nothing where only the time is", () => {
+    const before: HostFacts = { ...small, disks: [] };
+    const disk = { name: "nvme0n1", transport: "nvme", rotational: false, model: "M", serial: "S", bytes: 2 ** 40 };
+    const after: HostFacts = { ...before, probedAt: "2026-11-30T00:00:00Z", isolatedCpus: [1, 2, 3], disks: [disk] };
+    expect(changedFacts(before, { ...before, probedAt: after.probedAt })).to.deep.equal([]);
+    expect(changedFacts(before, after)).to.deep.equal([
+      "isolated CPUs: none → 1-3",
+      "disk nvme0n1: absent → M S (nvme, solid state, 1024.0 GiB)",
+    ]);
+  });
+
+  it("sees siblings that were regrouped although the CPUs are the same", () => {
+    const cpus = small.cpus.map((cpu) => ({ ...cpu, core: cpu.core === 0 ? 1 : 0 }));
+    expect(changedFacts(small, { ...small, cpus })).to.have.length(1);
+  });
+});
+
+describe("hosts to probe", () => {
+  const host = { endpoint: { address: "192.0.2.1", hostKey: exampleHostKey() }, location: { country: "NO" } };
+
+  it("are read from a stack file that has nothing else yet", () => {
+    const file = { config: { "kvmesh:ssh": { identityFile: "~/.ssh/id" }, "kvmesh:hosts": { a: host } } };
+    const { identityFile, hosts } = hostsIn(file, "Pulumi.x.yaml");
+    expect(identityFile).to.equal("~/.ssh/id");
+    expect(hosts[0]).to.deep.include({ name: "a", factsFile: "facts/a.json" });
+    expect(hosts[0]!.endpoint).to.deep.include({ port: 22, user: "root" });
+  });
+
+  it("need a pinned host key", () => {
+    const file = { config: { "kvmesh:hosts": { a: { ...host, endpoint: { address: "192.0.2.1" } } } } };
+    expect(() => hostsIn(file, "Pulumi.x.yaml")).to.throw(ConfigError, "hosts.a.endpoint.hostKey: missing");
+  });
+});
