@@ -1,6 +1,15 @@
 import { controlNames, domains, type Environment, type Rule } from "../policies/catalogue";
 import type { Observations } from "./events";
-import { DISCLAIMER, STATUSES, type Gap, type Header, type Report, type RuleResult, type Status } from "./model";
+import {
+  DISCLAIMER,
+  PLANNED,
+  STATUSES,
+  type Gap,
+  type Header,
+  type Report,
+  type RuleResult,
+  type Status,
+} from "./model";
 
 export interface EvaluationInput {
   readonly header: Header;
@@ -52,7 +61,7 @@ function judge(rule: Rule, { header, observations, disabled }: EvaluationInput):
 
 /** Why a rule as a whole has no verdict, though no event says so. */
 function wholeRuleGap(rule: Rule, complete: boolean, disabled: ReadonlySet<string>, passed: number): Gap | undefined {
-  if (rule.status === "planned") return { urn: "", reason: "there is no policy for this rule yet" };
+  if (rule.status === "planned") return { urn: "", reason: PLANNED };
   if (disabled.has(rule.id)) return { urn: "", reason: "turned off by the pack's configuration" };
   if (complete) return undefined;
   const before = passed > 0 ? `, after it had held for ${passed} resource${passed === 1 ? "" : "s"}` : "";

@@ -14,6 +14,7 @@ h1{margin:.1rem 0 .75rem;font-size:2rem;line-height:1.2}
 h2{margin:2.75rem 0 1rem;font-size:1.3rem}
 h3{margin:0;font-size:1.05rem}
 h4{margin:0 0 .25rem;font-size:1rem}
+.about{margin:-.4rem 0 1rem;color:var(--soft);font-size:.92rem}
 .environment{display:inline-block;vertical-align:middle;font-size:.85rem;font-weight:600;padding:.1rem .6rem;border:1px solid var(--line);border-radius:1rem;color:var(--soft)}
 .verdict{margin:0;padding:.9rem 1.1rem;border-radius:.5rem;border-left:.35rem solid;font-size:1.1rem;font-weight:600}
 .verdict.blocked{background:var(--fail-bg);border-color:var(--fail);color:var(--fail)}

@@ -1,6 +1,6 @@
 import { STYLE } from "./html-style";
 import { STATUSES, urnParts, type DomainResult, type Report, type RuleResult } from "./model";
-import { headerRows, plural, scope, STATUS_TEXT, verdict } from "./text";
+import { headerRows, JUDGED_TEXT, plural, scope, STATUS_TEXT, verdict } from "./text";
 
 /** One file that needs nothing else: no script, no font, no picture from elsewhere. */
 export function renderHtml(report: Report): string {
@@ -19,6 +19,7 @@ export function renderHtml(report: Report): string {
 <header>
 <p class="eyebrow">kvmesh policy report</p>
 <h1>${escape(report.header.stack)} <span class="environment">${escape(report.header.environment)}</span></h1>
+<p class="about">${escape(about(report))}</p>
 <p class="verdict ${report.blocking > 0 ? "blocked" : report.counts.fail > 0 ? "warned" : "clear"}">${escape(verdict(report))}</p>
 ${tiles(report)}
 </header>
@@ -39,6 +40,10 @@ ${report.domains.map(domainTable).join("\n")}
 </body>
 </html>
 `;
+}
+
+function about({ header }: Report): string {
+  return `${JUDGED_TEXT[header.judged]} · commit ${header.commit.slice(0, 12)} · pack ${header.packName} ${header.packVersion} · ${header.time}`;
 }
 
 const LEGEND =

@@ -76,6 +76,9 @@ export interface Report {
   readonly disclaimer: string;
 }
 
+/** Why a planned rule has no verdict. */
+export const PLANNED = "there is no policy for this rule yet";
+
 export const DISCLAIMER =
   "A pass is evidence that a rule held for the inputs and the time named here. It is not legal compliance, nor a " +
   "statement about anything that was not evaluated.";

@@ -1,3 +1,4 @@
+import { PLANNED } from "./model";
 import type { Header, Report, RuleResult, Status } from "./model";
 
 /** Words shared by the renderings. */
@@ -18,16 +19,18 @@ export const JUDGED_TEXT: Readonly<Record<Header["judged"], string>> = {
 /** One sentence a reviewer can act on. */
 export function verdict(report: Report): string {
   const { counts, blocking } = report;
-  const advisory = report.domains
-    .flatMap(({ rules }) => rules)
-    .filter(
-      ({ status, violations }) => status === "fail" && violations.every(({ level }) => level === "advisory"),
-    ).length;
+  const rules = report.domains.flatMap(({ rules: ofDomain }) => ofDomain);
+  const advisory = rules.filter(
+    ({ status, violations }) => status === "fail" && violations.every(({ level }) => level === "advisory"),
+  ).length;
   const parts: string[] = [];
   if (blocking > 0) parts.push(`${plural(blocking, "violation")} of mandatory rules: blocked`);
   else if (counts.fail === 0) parts.push("No rule failed");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
-  if (counts["not-evaluated"] > 0) parts.push(`${plural(counts["not-evaluated"], "rule")} not evaluated`);
+  const open = counts["not-evaluated"];
+  const planned = rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === PLANNED)).length;
+  if (open > 0)
+    parts.push(`${plural(open, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`);
   parts.push(`${counts.pass} passed`);
   if (!report.complete) parts.push("the run ended before all policies had run");
   return `${parts.join("; ")}.`;

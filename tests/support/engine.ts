@@ -75,7 +75,8 @@ const PASSPHRASE = "test passphrase";
 export class EngineProject {
   readonly folder: string;
   readonly stack = "test";
-  private readonly env: NodeJS.ProcessEnv;
+  /** Of every run; for those that start the CLI by other means. */
+  readonly env: NodeJS.ProcessEnv;
 
   constructor(private readonly options: ProjectOptions) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-engine-"));
