@@ -5,6 +5,7 @@ import { MeshInputError } from "./errors";
 import { IngressGateway } from "./ingress-gateway";
 import { IstioMesh } from "./istio-mesh";
 import { MeshNamespace } from "./namespace";
+import { childOptions } from "./options";
 import { rootNamespace, StrictMtls } from "./strict-mtls";
 import { VersionedService } from "./versioned-service";
 
@@ -25,11 +26,12 @@ export class MeshLayer extends pulumi.ComponentResource {
   constructor(name: string, args: MeshLayerArgs, opts?: pulumi.ComponentResourceOptions) {
     checkLayer(args);
     super("kvmesh:mesh:MeshLayer", name, {}, opts);
-    const child = (...dependsOn: readonly (pulumi.Resource | undefined)[]): pulumi.ComponentResourceOptions => ({
-      parent: this,
-      deletedWith: opts?.deletedWith,
-      dependsOn: dependsOn.filter((resource) => resource !== undefined),
-    });
+    const child = (...dependsOn: readonly (pulumi.Resource | undefined)[]): pulumi.ComponentResourceOptions =>
+      childOptions(
+        this,
+        opts,
+        dependsOn.filter((resource) => resource !== undefined),
+      );
 
     const mesh =
       args.mesh.provider === "none"

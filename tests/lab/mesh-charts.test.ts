@@ -3,9 +3,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { baseChartValues, gatewayChartValues, istiodChartValues, type ChartValues } from "../../components/mesh/values";
+import { istioCharts } from "../../tools/images";
 import { hardwareSettings } from "../../tools/site/settings";
 import { EngineProject } from "../support/engine";
-import { labBinaries } from "../support/mesh-lab/binaries";
 import { meshSpec } from "../support/mesh-spec";
 
 /** A mesh with every value that we ever set: two replicas, no sampling, upstream Envoy's settings. */
@@ -19,10 +19,12 @@ describe("Istio's own charts", function () {
   let charts: Readonly<Record<"base" | "istiod" | "gateway", string>>;
 
   before(async () => {
-    const folder = (await labBinaries()).charts;
-    const in_ = (...names: string[]): string =>
-      names.map((name) => path.join(folder, name)).find((dir) => fs.existsSync(path.join(dir, "Chart.yaml"))) ?? "";
-    charts = { base: in_("base"), istiod: in_("istiod", "istio-control/istio-discovery"), gateway: in_("gateway") };
+    const folder = await istioCharts();
+    charts = {
+      base: path.join(folder, "base"),
+      istiod: path.join(folder, "istiod"),
+      gateway: path.join(folder, "gateway"),
+    };
   });
 
   for (const [chart, values] of [
@@ -47,7 +49,13 @@ describe("Istio's own charts", function () {
   });
 
   describe("rendered by the Kubernetes provider", () => {
-    const spec = { ...fullest, hub: "registry.example.no/istio", imagePullPolicy: "Never" as const };
+    const spec = {
+      ...fullest,
+      hub: "registry.example.no/istio",
+      imagePullPolicy: "Never" as const,
+      // The API's own spelling: 2048Mi would come back as 2Gi.
+      istiodResources: { requests: { cpu: "750m", memory: "3Gi" }, limits: { memory: "5Gi" } },
+    };
     let project: EngineProject;
     let objects: readonly KubernetesObject[];
 

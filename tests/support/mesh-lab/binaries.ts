@@ -1,34 +1,40 @@
 import * as path from "node:path";
+import { istioCharts, istioModule } from "../../../tools/images/istio-module";
+import { ensurePackages } from "../../../tools/site/packages";
+import { ensureTools, type Report } from "../../../tools/toolchain";
+
+const tools = [
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kubectl",
+  "pilot-discovery",
+  "pilot-agent",
+  "envoy",
+  "echo",
+] as const;
 
 /** Everything that runs in the lab, as files of this machine. */
-export interface LabBinaries {
-  readonly etcd: string;
-  readonly "kube-apiserver": string;
-  readonly "kube-controller-manager": string;
-  readonly kubectl: string;
-  readonly "pilot-discovery": string;
-  readonly "pilot-agent": string;
-  readonly envoy: string;
-  readonly echo: string;
-  /** Folder that holds Istio's chart `base`. */
+export interface LabBinaries extends Readonly<Record<(typeof tools)[number], string>> {
+  /** Folder with Istio's charts base, istiod and gateway. */
   readonly charts: string;
   /** Envoy's bootstrap template of the same Istio. */
   readonly bootstrap: string;
 }
 
-export function labBinaries(): Promise<LabBinaries> {
-  const bin = (name: string): string => path.join("/tmp/b", name);
-  const istio = "/root/go/pkg/mod/istio.io/istio@v0.0.0-20260114100434-4c1f845d839e";
-  return Promise.resolve({
-    etcd: bin("etcd"),
-    "kube-apiserver": bin("kube-apiserver"),
-    "kube-controller-manager": bin("kube-controller-manager"),
-    kubectl: bin("kubectl"),
-    "pilot-discovery": bin("pilot-discovery"),
-    "pilot-agent": bin("pilot-agent"),
-    envoy: "/tmp/f-envoy/x/envoy/_bin/envoy",
-    echo: "/tmp/f-echo/echo",
-    charts: path.join(istio, "manifests/charts"),
-    bootstrap: path.join(istio, "tools/packaging/common/envoy_bootstrap.json"),
-  });
+const report: Report = (line) => void process.stderr.write(`${line}\n`);
+
+/** Gets what is missing; see docs/toolchain.md. */
+export async function labBinaries(): Promise<LabBinaries> {
+  const needs = [
+    { command: "ip", package: "iproute2", purpose: "makes the lab's network" },
+    { command: "iptables-restore", package: "iptables", purpose: "captures the traffic of pods" },
+  ];
+  await ensurePackages(needs, report, { yes: true });
+  const found = await ensureTools(tools, report);
+  return {
+    ...found,
+    charts: await istioCharts(report),
+    bootstrap: path.join(await istioModule(report), "tools/packaging/common/envoy_bootstrap.json"),
+  };
 }
