@@ -21,9 +21,9 @@ export async function networkTools(rootfs: string): Promise<Entry[]> {
   for (const name of wanted) await add(rootfs, `usr/sbin/${name}`, found);
   const plugins = `${libraries}/xtables`; // iptables' matches and targets, loaded by name
   for (const name of await fs.readdir(path.join(rootfs, plugins))) await add(rootfs, `${plugins}/${name}`, found);
-  if (await isThere(path.join(rootfs, "etc/ssl/certs/ca-certificates.crt"))) {
-    await add(rootfs, "etc/ssl/certs/ca-certificates.crt", found);
-  }
+  for (const library of await linkedLibraries(rootfs, [...found.values()])) await add(rootfs, library, found);
+  const certificates = "etc/ssl/certs/ca-certificates.crt";
+  if (await isThere(path.join(rootfs, certificates))) await add(rootfs, certificates, found);
   const entries = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const dirs = new Set(entries.flatMap((entry) => ancestors(entry.path)));
   const skeleton = new Set(["etc", "usr", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin"]);
@@ -31,7 +31,7 @@ export async function networkTools(rootfs: string): Promise<Entry[]> {
   return [...folders.map((dir): Entry => ({ path: dir, kind: "dir" })), ...entries];
 }
 
-/** Adds a file of the root with all that it points to and, for a program or library, links against. */
+/** Adds a file of the root with all that it points to. */
 async function add(rootfs: string, file: string, found: Map<string, Entry>): Promise<void> {
   const name = merged(file);
   if (found.has(name)) return;
@@ -46,10 +46,17 @@ async function add(rootfs: string, file: string, found: Map<string, Entry>): Pro
     return;
   }
   found.set(name, { path: name, kind: "file", mode: stat.mode & 0o777, from: there });
-  if (!(await isElf(there))) return;
-  // The root's own loader says what it would load; `statically linked` programs answer with an error.
-  const linked = (await outputOf("chroot", [rootfs, "ldd", `/${name}`], { timeoutMs: 30_000 })) ?? "";
-  for (const match of linked.matchAll(/(?:=> )?(\/\S+) \(0x/g)) await add(rootfs, match[1]!, found);
+}
+
+/** All libraries that programs and libraries of the root link against, by the root's own loader. */
+async function linkedLibraries(rootfs: string, entries: readonly Entry[]): Promise<Set<string>> {
+  const programs: string[] = [];
+  for (const entry of entries) {
+    if ("from" in entry && (await isElf(entry.from))) programs.push(`/${entry.path}`);
+  }
+  const text = await outputOf("chroot", [rootfs, "ldd", ...programs], { timeoutMs: 120_000 });
+  if (text === undefined) throw new Error(`ldd failed in ${rootfs}: it needs to run as root, in a whole Debian root`);
+  return new Set([...text.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1]!));
 }
 
 /** The one name of a file where /bin, /sbin and /lib are links into /usr; without a leading slash. */
