@@ -98,12 +98,14 @@ export function completeKubernetes(
 
 export function completeMesh(
   entry: z.output<typeof sections.mesh>,
+  isGiven: boolean,
   environment: Environment,
   problems: Problem[],
 ): MeshSpec {
   const production = environment === "production";
-  const given = entry ?? NO_MESH;
-  if (given.provider === "istio" && given.version === undefined) {
+  // A mesh that did not parse is still one: what needs it is no second problem.
+  const given = entry ?? (isGiven ? { ...NO_MESH, provider: "istio" as const } : NO_MESH);
+  if (entry?.provider === "istio" && entry.version === undefined) {
     problems.push(problem(["mesh", "version"], undefined, "missing: give an exact version, such as 1.28.3"));
   }
   return {

@@ -130,10 +130,7 @@ function contradictions(facts: HostFacts, base: Path): Problem[] {
       problems.push(problem([...base, "memory", i, "node"], node, "this node is listed twice"));
     memoryNodes.add(node);
   });
-  if (
-    ["lxc", "lxc-libvirt", "openvz"].includes(facts.virtualization) &&
-    facts.accelerator === "kvm"
-  ) {
+  if (["lxc", "lxc-libvirt", "openvz"].includes(facts.virtualization) && facts.accelerator === "kvm") {
     const message = "a container is no KVM host: rent a machine whose kernel is its own";
     problems.push(problem([...base, "virtualization"], facts.virtualization, message));
   }

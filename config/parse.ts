@@ -57,13 +57,14 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
     namedEntries(name, raw[name], problems).map(([key, entry]) => complete(key, entry as never));
 
   const clusterName = section("cluster");
-  const environment = section("environment") ?? "production";
+  // A wrong word here is a problem already; the rules of production would only add others to it.
+  const environment = section("environment") ?? "development";
   const ssh = section("ssh");
   const timeouts = section("timeouts");
   const image = section("image");
   const network = section("network");
   const kubernetes = section("kubernetes");
-  const mesh = completeMesh(section("mesh"), environment, problems);
+  const mesh = completeMesh(section("mesh"), raw.mesh !== undefined, environment, problems);
   const hosts = entries("hosts", (name, entry: HostEntry) => {
     const facts = loadFacts(name, entry.facts, context, problems);
     return facts && completeHost(name, entry, facts);

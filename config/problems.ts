@@ -108,12 +108,11 @@ function fromIssue(
   switch (issue.code) {
     case "unrecognized_keys": {
       const known = keysAt(issue.path);
-      const unused = known.filter((key) => !(typeof at === "object" && at !== null && key in at));
       return issue.keys.map((key) => ({
         path: formatPath([...path, key]),
         found: "",
         message:
-          `no such key.${didYouMean(key, unused)}` +
+          `no such key.${didYouMean(key, known)}` +
           (known.length > 0 ? ` The keys here are ${known.join(", ")}.` : " Remove it."),
       }));
     }

@@ -105,7 +105,7 @@ function checkCarvedPool(
   if (hosts.length === 0 || !hasAll) return;
   const cpusOf = (host: HostSpec) => host.facts.cpus.length - (pool.cpu === "dedicated" ? host.housekeeping.length : 0);
   const widest = hosts.reduce((a, b) => (cpusOf(b) > cpusOf(a) ? b : a));
-  if (pool.vcpus > cpusOf(widest)) {
+  if (cpusOf(widest) > 0 && pool.vcpus > cpusOf(widest)) {
     const kept = pool.cpu === "dedicated" ? `, after housekeeping CPUs ${formatCpuSet(widest.housekeeping)}` : "";
     fail(
       findings,
@@ -178,7 +178,7 @@ function checkNames(draft: Draft, findings: Findings): void {
           node.name,
           `a node's name has at most 63 characters and this one has ${node.name.length}: shorten the pool's or the cluster's`,
         );
-        break;
+        return;
       }
     }
   }

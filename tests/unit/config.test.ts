@@ -1,0 +1,432 @@
+import { expect } from "chai";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "yaml";
+import { ConfigError, formatProblem, parseStack, rawConfig, type Problem, type StackSpec } from "../../config";
+import { stackFileSchema } from "../../config/schema";
+import { exampleHostKey, factsOf } from "../support/hosts";
+
+const checkout = path.resolve(__dirname, "../../..");
+const read = (file: string) => fs.readFileSync(path.join(checkout, file), "utf8");
+const HOST_KEY = exampleHostKey();
+const FACTS = factsOf({ nodes: 2, coresPerNode: 8, threadsPerCore: 2, gibPerNode: 64 });
+
+/** The smallest stack file with a carved control plane, a worker and a canary. */
+const BASE = `
+environment: development
+ssh: { authorizedKeys: ["${HOST_KEY} ops"] }
+hosts:
+  a: { endpoint: { address: 192.0.2.1, hostKey: "${HOST_KEY}" }, location: { country: "NO" } }
+image: { name: base.qcow2, file: base.qcow2, digest: "sha256:${"0".repeat(64)}" }
+network: { bridge: br0, cidr: 10.0.10.0/24, gateway: 10.0.10.1 }
+pools:
+  control: { role: control-plane, count: 1, vcpus: 4, memory: 8GiB, disk: 40GiB, addresses: 10.0.10.11 }
+  worker: { role: worker, count: 2, vcpus: 4, memory: 8GiB, disk: 40GiB, addresses: 10.0.10.21-10.0.10.29 }
+kubernetes: { version: 1.34.2 }
+mesh: { version: 1.28.3 }
+namespaces: { shop: {} }
+services: { web: { namespace: shop, versions: { v1: { image: "web:1" }, v2: { image: "web:2" } } } }
+canaries: { web: { namespace: shop, weights: { v1: 90, v2: 10 } } }
+`;
+
+type Tree = Record<string, unknown>;
+
+/** BASE with values set at dotted paths; undefined removes. */
+function raw(changes: Record<string, unknown> = {}): Tree {
+  const tree = parse(BASE) as Tree;
+  for (const [at, value] of Object.entries(changes)) {
+    const keys = at.split(".");
+    const last = keys.pop()!;
+    const parent = keys.reduce((node, key) => (node[key] ??= {}) as Tree, tree);
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+  }
+  return tree;
+}
+
+function parsed(changes: Record<string, unknown> = {}, warnings: Problem[] = []): StackSpec {
+  return parseStack(raw(changes), { stack: "dev", readFacts: () => FACTS, warn: (warning) => warnings.push(warning) });
+}
+
+function problems(changes: Record<string, unknown>): readonly string[] {
+  try {
+    parsed(changes);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(formatProblem);
+    throw error;
+  }
+  return [];
+}
+
+describe("parseStack", () => {
+  it("fills in every default, with units, in the order of names", () => {
+    const spec = parsed();
+    expect(spec.clusterName).to.equal("dev");
+    expect(spec.timeouts).to.deep.equal({ connect: 15_000, boot: 300_000, kubeadm: 600_000, rollout: 600_000 });
+    expect(spec.hosts[0]).to.deep.include({ name: "a", storage: "/var/lib/kvmesh", accelerator: "kvm" });
+    expect(spec.hosts[0]!.endpoint).to.deep.equal({ address: "192.0.2.1", port: 22, user: "root", hostKey: HOST_KEY });
+    // The first core of each NUMA node, with its sibling.
+    expect(spec.hosts[0]!.housekeeping).to.deep.equal([0, 8, 16, 24]);
+    expect(spec.pools.map(({ name }) => name)).to.deep.equal(["control", "worker"]);
+    expect(spec.pools[0]).to.deep.include({
+      source: "hosts",
+      memory: 8 * 2 ** 30,
+      hosts: ["a"],
+      cpu: "dedicated",
+      maxSteal: 1,
+    });
+    expect(spec.kubernetes).to.deep.include({
+      endpoint: { host: "10.0.10.11", port: 6443 },
+      packages: { source: "apt", repository: "https://pkgs.k8s.io/core:/stable:/v1.34/deb/" },
+      podCidr: "10.244.0.0/16",
+    });
+    expect(spec.mesh).to.deep.include({ provider: "istio", replicas: 1, mtls: "unset", traceSampling: 1 });
+    expect(spec.mesh.sidecarResources).to.deep.equal({
+      requests: { cpu: "100m", memory: "128Mi" },
+      limits: { cpu: "2000m", memory: "1024Mi" },
+    });
+    expect(spec.namespaces).to.deep.equal([
+      { name: "shop", injection: true, mtls: "unset", podSecurity: "privileged", existing: false },
+    ]);
+    expect(spec.services[0]).to.deep.include({ name: "web", namespace: "shop", port: 80, targetPort: 80 });
+    expect(spec.canaries).to.deep.equal([
+      {
+        name: "web",
+        namespace: "shop",
+        service: "web",
+        hosts: ["web"],
+        gateways: [],
+        weights: [
+          { subset: "v1", weight: 90 },
+          { subset: "v2", weight: 10 },
+        ],
+      },
+    ]);
+  });
+
+  it("is strict by default: production, two replicas, STRICT everywhere", () => {
+    const spec = parsed({
+      environment: undefined,
+      "pools.control.count": 3,
+      "pools.control.addresses": "10.0.10.11-10.0.10.13",
+      "kubernetes.endpoint": "10.0.10.10",
+    });
+    expect(spec).to.include({ environment: "production" });
+    expect(spec.mesh).to.include({ replicas: 2, gatewayReplicas: 2, mtls: "STRICT" });
+    expect(spec.namespaces[0]).to.include({ mtls: "STRICT" });
+    expect(spec.kubernetes.endpoint).to.deep.equal({ host: "10.0.10.10", port: 6443 });
+  });
+
+  it("takes existing machines as nodes, without hosts, image or network", () => {
+    const machine = {
+      endpoint: { address: "198.51.100.5", hostKey: HOST_KEY },
+      location: { country: "NO" },
+      plan: "metal",
+      vcpus: 8,
+    };
+    const spec = parsed({
+      hosts: undefined,
+      image: undefined,
+      network: undefined,
+      ssh: undefined,
+      pools: { all: { role: "control-plane", machines: { "cp-1": machine } } },
+    });
+    expect(spec.pools[0]).to.deep.equal({
+      name: "all",
+      source: "machines",
+      role: "control-plane",
+      labels: {},
+      machines: [
+        {
+          ...machine,
+          name: "cp-1",
+          endpoint: { ...machine.endpoint, port: 22, user: "root" },
+          nodeAddress: "198.51.100.5",
+          maxSteal: 1,
+          hypervisors: ["none"],
+        },
+      ],
+    });
+  });
+
+  it("leaves to policies what they name better: shared CPUs, few vCPUs, emulation, demo, plain traffic", () => {
+    const changes = {
+      environment: "production",
+      "pools.control.count": 3,
+      "pools.control.addresses": "10.0.10.11-10.0.10.13",
+      "kubernetes.endpoint": "10.0.10.10:6443",
+      "pools.worker.cpu": "shared",
+      "pools.worker.vcpus": 1,
+      "hosts.a.accelerator": "qemu",
+      "mesh.profile": "demo",
+      "mesh.mtls": "PERMISSIVE",
+    };
+    expect(problems(changes)).to.deep.equal([]);
+  });
+
+  it("reports everything at once", () => {
+    const found = problems({ enviroment: "dev", "pools.worker.memory": "8GB", "canaries.web.weights.v2": 20 });
+    expect(found).to.have.length(3);
+  });
+
+  const refused: readonly [string, Record<string, unknown>, RegExp | readonly RegExp[]][] = [
+    ["an unknown section", { enviroment: "x" }, /^enviroment: no such key\. Did you mean "environment"\?/],
+    ["an unknown key", { "kubernetes.podCird": "x" }, /^kubernetes\.podCird: no such key\. Did you mean "podCidr"\?/],
+    [
+      "an unknown key deep inside",
+      { "hosts.a.endpoint.hostkey": "x" },
+      /^hosts\.a\.endpoint\.hostkey: no such key\. Did/,
+    ],
+    ["a wrong choice", { environment: "prodution" }, /^environment: found "prodution"; .*Did you mean "production"/],
+    ["a wrong type", { "pools.worker.count": "2" }, /^pools\.worker\.count: found "2"; give a (whole )?number/],
+    ["a missing value", { "kubernetes.version": undefined }, /^kubernetes\.version: missing: give text/],
+    ["a wrong unit", { "pools.worker.memory": "8GB" }, /^pools\.worker\.memory: found "8GB"; .*16GiB/],
+    ["a list for a map", { hosts: [] }, /^hosts: found a list of 0; give a map/],
+    [
+      "a name with capitals",
+      { "hosts.B": undefined, "namespaces.Shop": {} },
+      /^namespaces\.Shop: found "Shop"; a name has lower-case/,
+    ],
+    ["a country that YAML read as false", { "hosts.a.location.country": false }, /country: found false/],
+    ["a country in lower case", { "hosts.a.location.country": "no" }, /country: found "no"; .*upper case/],
+    ["a cut-off host key", { "hosts.a.endpoint.hostKey": HOST_KEY.slice(0, -8) }, /hostKey: .*cut off/],
+    [
+      "a host key of another type",
+      { "hosts.a.endpoint.hostKey": HOST_KEY.replace("ssh-ed25519", "ssh-rsa") },
+      /holds a key of type ssh-ed25519/,
+    ],
+    ["a known_hosts line", { "hosts.a.endpoint.hostKey": `192.0.2.1 ${HOST_KEY}` }, /leave out "192\.0\.2\.1"/],
+    ["a fingerprint", { "hosts.a.endpoint.hostKey": "SHA256:abc" }, /fingerprint/],
+    ["a version with v", { "kubernetes.version": "v1.34.2" }, /^kubernetes\.version: found "v1\.34\.2"; .*without "v"/],
+    ["a version range", { "mesh.version": "1.28" }, /^mesh\.version: .*exact/],
+    ["a Kubernetes that is too old", { "kubernetes.version": "1.17.9" }, /1\.18 and later/],
+    [
+      "a host that is not there",
+      { "pools.worker.hosts": ["b"] },
+      /^pools\.worker\.hosts\[0\]: found "b"; no such host/,
+    ],
+    [
+      "more vCPUs than any host has",
+      { "pools.worker.vcpus": 64 },
+      /^pools\.worker\.vcpus: found 64; no host has so many: the largest, a, has 28 of 32 CPUs, after housekeeping CPUs 0,8,16,24/,
+    ],
+    [
+      "more memory than any host has",
+      { "pools.worker.memory": "1TiB" },
+      /^pools\.worker\.memory: .*the largest, a, has 128GiB/,
+    ],
+    [
+      "too few addresses",
+      { "pools.worker.addresses": "10.0.10.21" },
+      /^pools\.worker\.addresses: .*each of the 2 machines/,
+    ],
+    [
+      "an address outside the network",
+      { "pools.worker.addresses": ["10.0.10.21", "10.0.11.1"] },
+      /^pools\.worker\.addresses\[1\]: found "10\.0\.11\.1"; is outside/,
+    ],
+    [
+      "an address twice",
+      { "pools.worker.addresses": "10.0.10.11-10.0.10.12" },
+      /^pools\.worker\.addresses\[0\]: .*dev-control-0 has this address too/,
+    ],
+    [
+      "the gateway's address",
+      { "pools.worker.addresses": "10.0.10.1-10.0.10.2" },
+      /the gateway \(network\.gateway\) has this address too/,
+    ],
+    ["the broadcast address", { "pools.worker.addresses": "10.0.10.254-10.0.10.255" }, /broadcast/],
+    ["a gateway outside the network", { "network.gateway": "10.9.9.1" }, /^network\.gateway: .*outside/],
+    [
+      "networks that overlap",
+      { "kubernetes.podCidr": "10.0.0.0/16" },
+      /^kubernetes\.podCidr: found "10\.0\.0\.0\/16"; overlaps the machines' network 10\.0\.10\.0\/24/,
+    ],
+    [
+      "two nodes with one name",
+      {
+        "pools.more": {
+          role: "worker",
+          machines: {
+            "dev-worker-1": {
+              endpoint: { address: "192.0.2.9", hostKey: HOST_KEY },
+              location: { country: "NO" },
+              plan: "metal",
+              vcpus: 4,
+            },
+          },
+        },
+      },
+      /found "dev-worker-1"; a node of pool more has this name too/,
+    ],
+    ["a node name that is too long", { cluster: "a".repeat(60) }, /at most 63 characters/],
+    [
+      "two hosts on one server",
+      { "hosts.b": { endpoint: { address: "192.0.2.1", hostKey: HOST_KEY }, location: { country: "NO" } } },
+      /^hosts\.b\.endpoint\.address: .*host a is the same server/,
+    ],
+    [
+      "housekeeping CPUs that are not there",
+      { "hosts.a.housekeeping": "0,99" },
+      /^hosts\.a\.housekeeping: found "0,99"; the host has no CPU 99; it has 0-31/,
+    ],
+    ["all CPUs for housekeeping", { "hosts.a.housekeeping": "0-31" }, /none is left/],
+    ["hugepages that are not there", { "hosts.a.hugepages": "1GiB" }, /^hosts\.a\.hugepages: .*it has none configured/],
+    ["url and file", { "image.url": "https://x.example/i" }, /^image\.file: .*not both/],
+    ["neither url nor file", { "image.file": undefined }, /^image: give url or file/],
+    ["a short digest", { "image.digest": "sha256:abc" }, /^image\.digest: .*64 hexadecimal digits/],
+    ["carved machines without a key", { "ssh.authorizedKeys": undefined }, /^ssh\.authorizedKeys: missing/],
+    [
+      "a private key for a public one",
+      { "ssh.authorizedKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----\nabc"] },
+      /found a private key; .*remove it/,
+    ],
+    ["no control plane", { "pools.control": undefined }, /^pools: no control plane/],
+    [
+      "one control plane in production",
+      { environment: "production" },
+      /^pools: found "1 control planes"; production needs an odd number of at least 3/,
+    ],
+    [
+      "several control planes without an endpoint",
+      { "pools.control.count": 3, "pools.control.addresses": "10.0.10.11-10.0.10.13" },
+      /^kubernetes\.endpoint: missing: with 3 control planes/,
+    ],
+    [
+      "an unsupported pair",
+      { environment: "staging", "kubernetes.version": "1.36.1" },
+      /^mesh\.version: .*Istio 1\.28 supports Kubernetes 1\.30 to 1\.34, not 1\.36\. Kubernetes 1\.36 goes with Istio 1\.30/,
+    ],
+    [
+      "weights of 90 and 20",
+      { "canaries.web.weights.v2": 20 },
+      /^canaries\.web\.weights: found "v1: 90, v2: 20"; the sum is 110: make it 100/,
+    ],
+    [
+      "a negative weight",
+      { "canaries.web.weights": { v1: 110, v2: -10 } },
+      [/weights\.v1: found 110/, /weights\.v2: found -10/],
+    ],
+    [
+      "a fraction",
+      { "canaries.web.weights": { v1: 99.5, v2: 0.5 } },
+      [/weights\.v1: found 99\.5/, /weights\.v2: found 0\.5/],
+    ],
+    ["a lone weight", { "canaries.web.weights": { v1: 100 } }, /at least two versions/],
+    [
+      "a version that the service has not",
+      { "canaries.web.weights": { v1: 90, v3: 10 } },
+      /^canaries\.web\.weights\.v3: .*no such version/,
+    ],
+    [
+      "a service misspelt",
+      { "canaries.web.service": "wev" },
+      /^canaries\.web\.service: found "wev"; no such service in namespace shop\. Did you mean "web"\?/,
+    ],
+    [
+      "a gateway that is not there",
+      { "canaries.web.gateways": ["edge"] },
+      /^canaries\.web\.gateways\[0\]: found "edge"; no such gateway/,
+    ],
+    ["every host without a gateway", { "canaries.web.hosts": ["*"] }, /only possible through a gateway/],
+    [
+      "a namespace that is not declared",
+      { "services.web.namespace": "shp", canaries: undefined },
+      /^services\.web\.namespace: found "shp"; no such namespace.*Did you mean "shop"/,
+    ],
+    [
+      "injection and revision",
+      { "namespaces.shop": { injection: true, revision: "canary" } },
+      /^namespaces\.shop\.revision: .*not both/,
+    ],
+    ["HTTPS without a certificate", { "gateways.edge": { namespace: "shop" } }, /^gateways\.edge\.tlsSecret: missing/],
+    ["two chart sources", { "mesh.charts": { folder: "a", oci: "oci://b" } }, /^mesh\.charts: .*exactly one/],
+    [
+      "a canary without a mesh",
+      { mesh: undefined, "namespaces.shop": { injection: false } },
+      /^canaries: .*there is no mesh/,
+    ],
+  ];
+  for (const [what, changes, messages] of refused) {
+    it(`refuses ${what}`, () => {
+      const found = problems(changes);
+      const wanted = [messages].flat();
+      expect(found, found.join("\n")).to.have.length(wanted.length);
+      wanted.forEach((message, i) => expect(found[i]).to.match(message));
+    });
+  }
+
+  it("warns of what is allowed and worth a look", () => {
+    const warnings: Problem[] = [];
+    parsed(
+      { "kubernetes.version": "1.36.1", "canaries.other": { namespace: "shop", weights: { a: 50, b: 50 } } },
+      warnings,
+    );
+    expect(warnings.map(({ path: at }) => at)).to.have.members(["mesh.version", "canaries.other.service"]);
+  });
+
+  it("says how to get facts that are missing, and where wrong ones are wrong", () => {
+    const withFacts = (readFacts: () => unknown) => () => parseStack(raw(), { stack: "dev", readFacts });
+    expect(
+      withFacts(() => {
+        throw new Error("no such file");
+      }),
+    ).to.throw(ConfigError, 'hosts.a.facts: found "facts/a.json"; no such file. Write it with `npm run facts -- a`');
+    expect(withFacts(() => ({ ...FACTS, cpus: [] }))).to.throw(ConfigError, /hosts\.a\.facts\S*cpus: /);
+  });
+});
+
+describe("rawConfig", () => {
+  it("takes our namespace, structured values as JSON, the rest as text", () => {
+    const all = { "kvmesh:hosts": '{"a":{"x":1}}', "kvmesh:environment": "staging", "kubernetes:context": "x" };
+    expect(rawConfig(all)).to.deep.equal({ hosts: { a: { x: 1 } }, environment: "staging" });
+  });
+});
+
+/** Stack files as their authors wrote them: in the checkout and in the documentation. */
+function stackFiles(): readonly [string, string][] {
+  const example = /```yaml stack\n([\s\S]*?)```/.exec(read("docs/configuration.md"))![1]!;
+  return [
+    ["Pulumi.prod.yaml", read("Pulumi.prod.yaml")],
+    ["Pulumi.staging.yaml", read("Pulumi.staging.yaml")],
+    ["docs/configuration.md", example],
+  ];
+}
+
+describe("stack files", () => {
+  for (const [name, text] of stackFiles()) {
+    it(`${name} is valid, without a warning`, () => {
+      const config = (parse(text) as { config: Tree }).config;
+      const keys = Object.entries(config).map(([key, value]) => [key.replace(/^kvmesh:/, ""), value]);
+      const warnings: Problem[] = [];
+      const spec = parseStack(Object.fromEntries(keys) as Tree, {
+        stack: "example",
+        readFacts: (file) => JSON.parse(read(file)) as unknown,
+        warn: (warning) => warnings.push(warning),
+      });
+      expect(spec.pools.length).to.be.greaterThan(0);
+      expect(warnings).to.deep.equal([]);
+    });
+  }
+});
+
+describe("config/schema.json", () => {
+  it("is what the parser reads with (npm run schema)", () => {
+    expect(JSON.parse(read("config/schema.json"))).to.deep.equal(JSON.parse(JSON.stringify(stackFileSchema())));
+  });
+
+  it("every key of it is in docs/configuration.md", () => {
+    const docs = read("docs/configuration.md");
+    const keys = new Set<string>();
+    const walk = (node: unknown): void => {
+      if (typeof node !== "object" || node === null) return;
+      const { properties, ...rest } = node as { properties?: Tree };
+      for (const key of Object.keys(properties ?? {})) keys.add(key);
+      Object.values(properties ?? {}).forEach(walk);
+      Object.values(rest).forEach(walk);
+    };
+    walk(stackFileSchema());
+    const missing = [...keys].map((key) => key.replace(/^kvmesh:/, "")).filter((key) => !docs.includes(key));
+    expect(missing).to.deep.equal([]);
+  });
+});
