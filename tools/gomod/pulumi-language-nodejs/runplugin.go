@@ -34,10 +34,12 @@ func (host *nodeLanguageHost) RunPlugin(
 		return errors.New("the engine did not say which folder the plugin is in")
 	}
 	module, args, dir := "@pulumi/pulumi/cmd/run-plugin", append([]string{program}, req.Args...), req.Pwd
+	analyzer := false
 	switch kind := string(bytesField(unknown, fieldKind)); kind {
 	case "analyzer":
 		// @pulumi/policy reads the pack's version from the package.json of the working directory.
 		module, args, dir = "@pulumi/pulumi/cmd/run-policy-pack", append(req.Args, "."), program
+		analyzer = true
 	case "", "resource":
 	default:
 		return fmt.Errorf("this language host does not run plugins of kind %q", kind)
@@ -57,9 +59,19 @@ func (host *nodeLanguageHost) RunPlugin(
 	}
 	defer closer.Close()
 	// The engine ends a plugin by ending this call.
-	cmd := exec.CommandContext(server.Context(), node, append([]string{script}, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, req.Env, stdout, stderr
-	if err := cmd.Run(); err != nil {
+	command := func(env []string) *exec.Cmd {
+		cmd := exec.CommandContext(server.Context(), node, append([]string{script}, args...)...)
+		cmd.Dir, cmd.Env = dir, append(req.Env, env...)
+		return cmd
+	}
+	if analyzer {
+		err = runPolicyPack(server.Context(), command, stdout, stderr)
+	} else {
+		cmd := command(nil)
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		err = cmd.Run()
+	}
+	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			return server.Send(&pulumirpc.RunPluginResponse{
