@@ -25,13 +25,15 @@ export function verdict(report: Report): string {
   ).length;
   const parts: string[] = [];
   if (blocking > 0) parts.push(`${plural(blocking, "violation")} of mandatory rules: blocked`);
-  else if (counts.fail === 0) parts.push("No rule failed");
+  else if (counts.fail === 0) parts.push(report.complete ? "No rule failed" : "No verdict");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
   const open = counts["not-evaluated"];
   const planned = rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === PLANNED)).length;
   if (open > 0)
     parts.push(`${plural(open, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`);
   parts.push(`${counts.pass} passed`);
+  if (report.header.exitCode !== 0 && blocking === 0)
+    parts.push(`Pulumi itself failed (exit code ${report.header.exitCode})`);
   if (!report.complete) parts.push("the run ended before all policies had run");
   return `${parts.join("; ")}.`;
 }

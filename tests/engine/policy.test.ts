@@ -12,19 +12,21 @@ function program(pins: string, weight = 10): string {
   return `
 const owner = { project: "kvmesh", stack: "test", cluster: "c", environment: "production" };
 const host = { address: "192.0.2.1", hostKey: "${KEY}" };
-const key = new kvmesh.HostKey("web-0-key");
+// The default provider would take the stack's configuration (namespace kvmesh) for its own settings.
+const opts = { provider: new kvmesh.Provider("kvmesh") };
+const key = new kvmesh.HostKey("web-0-key", {}, opts);
 const machine = (name, vcpuPins) => new kvmesh.Domain(name, {
   host, owner, name, type: "kvm", vcpus: 4, vcpuPins, emulatorPin: [0], ioThreadPin: [0], memoryBytes: 4294967296, numaNode: 0,
   disks: [{ path: "/var/lib/kvmesh/" + name + ".qcow2", format: "qcow2", target: "vda" }],
   interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:0" + name.at(-1) }],
   cloudInit: { userData: "#cloud-config", metaData: "{}", networkConfig: "{}" }, storage: "/var/lib/kvmesh",
-});
+}, opts);
 machine("web-0", [4, 5, 6, 7]);
 machine("web-1", ${pins});
 new kvmesh.Machine("web-0-machine", {
   endpoint: { address: "10.0.0.10", hostKey: key.publicKey }, owner, name: "web-0", source: "carved", plan: "dedicated",
   vcpus: 4, hypervisors: ["kvm"], maxStealPercent: 1, country: "NO",
-});
+}, opts);
 // Stands for the Kubernetes provider's resource: same type, same inputs.
 class VirtualService extends pulumi.ComponentResource {
   constructor(name, args) { super("kubernetes:networking.istio.io/v1:VirtualService", name, args); }
