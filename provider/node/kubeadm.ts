@@ -65,6 +65,7 @@ export function ignoring(checks: readonly string[]): string {
 /**
  * Takes a node back to what it was before kubeadm. Without systemctl, kubeadm can't stop the kubelet, which would start the
  * control plane's containers again while they are being removed: it is ended then, and the clean-up is run again.
+ * With the phase that takes a member out, kubeadm also skips the removal of etcd's data.
  * Rules of kube-proxy and the CNI in iptables stay, as kubeadm leaves them; they go with the next boot.
  */
 export async function resetNode(
@@ -86,7 +87,7 @@ if command -v kubeadm >/dev/null; then
   fi
 fi
 for link in flannel.1 cni0; do ip link delete "$link" 2>/dev/null; done
-rm -rf /etc/cni/net.d/10-flannel.conflist /run/flannel /var/lib/cni ${RUN_DIR} ${CONFIG_PATH} ${MARK_PATH}
+rm -rf /var/lib/etcd/* /etc/cni/net.d/10-flannel.conflist /run/flannel /var/lib/cni ${RUN_DIR} ${CONFIG_PATH} ${MARK_PATH}
 exit 0`,
     repeatable(ctx, 660_000),
   );
