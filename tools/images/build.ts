@@ -42,14 +42,18 @@ export async function buildImages({ rootfs, report }: BuildOptions): Promise<Bui
   const waiting = (holder: string): void => report(`images: ${holder} is making them; waiting`);
   return withLock(path.join(dir, "lock"), waiting, async () => {
     const network = await networkLayer(rootfs, dir);
-    const base = await istioModule(report);
-    const built: BuiltImage[] = [];
-    for (const [index, image] of imageRecipes.entries()) {
-      const what = `image ${image.ref} (${index + 1} of ${imageRecipes.length})`;
-      const tar = await withProgress(report, what, () => one(image, files, sums, network, base, dir));
-      built.push({ ref: image.ref, tar });
+    try {
+      const istio = await istioModule(report);
+      const built: BuiltImage[] = [];
+      for (const [index, image] of imageRecipes.entries()) {
+        const what = `image ${image.ref} (${index + 1} of ${imageRecipes.length})`;
+        const tar = await withProgress(report, what, () => one(image, files, sums, network, istio, dir));
+        built.push({ ref: image.ref, tar });
+      }
+      return built;
+    } finally {
+      await fs.rm(network.file, { force: true });
     }
-    return built;
   });
 }
 
@@ -85,14 +89,11 @@ async function one(
   }
 }
 
-/** The shared layer, made anew from the root each time (some 20 MB) and kept under its own sum. */
+/** The layer that several images share, made anew from the root each time (10 MB): its sum is part of their keys. */
 async function networkLayer(rootfs: string, dir: string): Promise<Layer> {
   await fs.mkdir(dir, { recursive: true });
-  const part = path.join(dir, `network.${process.pid}.tar`);
-  const sha256 = await writeTar(part, [...skeleton(), ...(await networkTools(rootfs))]);
-  const file = path.join(dir, `network-${sha256.slice(0, 12)}.layer.tar`);
-  await fs.rename(part, file);
-  return { file, sha256 };
+  const file = path.join(dir, `network.${process.pid}.tar`);
+  return { file, sha256: await writeTar(file, [...skeleton(), ...(await networkTools(rootfs))]) };
 }
 
 /** Without the second mention of a folder. */

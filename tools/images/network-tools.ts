@@ -4,6 +4,8 @@ import { outputOf } from "../toolchain/run";
 import type { Entry } from "./tar";
 
 const libraries = "usr/lib/x86_64-linux-gnu";
+/** Parts of glibc that Envoy, built for old and new systems, still names one by one. */
+const glibc = ["libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0", "librt.so.1"];
 
 /**
  * iptables, nft, conntrack and what they load, from a Debian root: a layer for the images that change packet filters
@@ -22,6 +24,7 @@ export async function networkTools(rootfs: string): Promise<Entry[]> {
   const plugins = `${libraries}/xtables`; // iptables' matches and targets, loaded by name
   for (const name of await fs.readdir(path.join(rootfs, plugins))) await add(rootfs, `${plugins}/${name}`, found);
   for (const library of await linkedLibraries(rootfs, [...found.values()])) await add(rootfs, library, found);
+  for (const library of glibc) await add(rootfs, `${libraries}/${library}`, found);
   const certificates = "etc/ssl/certs/ca-certificates.crt";
   if (await isThere(path.join(rootfs, certificates))) await add(rootfs, certificates, found);
   const entries = [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));

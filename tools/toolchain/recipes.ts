@@ -183,8 +183,9 @@ const recipes = {
     version: versions.flannel,
     go: {
       module: "tools/gomod/flannel",
-      package: "github.com/flannel-io/flannel",
+      package: ".",
       set: [`github.com/flannel-io/flannel/pkg/version.Version=v${versions.flannel}`],
+      prepare: prepareFlannel,
     },
   },
   /** The CNI plugin `flannel`. */
@@ -222,6 +223,25 @@ export function withoutFunction(source: string, name: string): string {
   const end = source.indexOf("\n}\n", start);
   if (start < 0 || end < 0) throw new Error(`the language host's main.go has no method ${name} to take the place of`);
   return `${source.slice(0, start)}\n${source.slice(end + 3)}`;
+}
+
+/**
+ * Flannel's main program without its backend for one cloud's routes, whose SDK is not in every module proxy; kvmesh
+ * uses the VXLAN and host-gateway backends.
+ */
+async function prepareFlannel(dir: string, moduleDir: (module: string) => Promise<string>): Promise<void> {
+  const from = path.join(await moduleDir("github.com/flannel-io/flannel"), "main.go");
+  await fs.writeFile(path.join(dir, "main.go"), withoutLine(await fs.readFile(from, "utf8"), '/backend/tencentvpc"'));
+}
+
+/** Source without the one line that holds the text. */
+export function withoutLine(source: string, text: string): string {
+  const lines = source.split("\n");
+  const kept = lines.filter((line) => !line.includes(text));
+  if (kept.length !== lines.length - 1) {
+    throw new Error(`expected one line with ${text}, found ${lines.length - kept.length}`);
+  }
+  return kept.join("\n");
 }
 
 /** The two files that the provider embeds, as its own generator makes them. */

@@ -7,7 +7,7 @@ import { goBuildKey } from "../../../tools/toolchain/build";
 import { cacheDir, checkoutRoot, toolDir } from "../../../tools/toolchain/cache";
 import { findOnPath } from "../../../tools/toolchain/probe";
 import { elapsed, withProgress } from "../../../tools/toolchain/progress";
-import { recipe, toolNames, withoutFunction } from "../../../tools/toolchain/recipes";
+import { recipe, toolNames, withoutFunction, withoutLine } from "../../../tools/toolchain/recipes";
 import { runLogged } from "../../../tools/toolchain/run";
 import { isAtLeast, isWithinMinors, parseVersion, type Version } from "../../../tools/toolchain/versions";
 
@@ -124,6 +124,12 @@ describe("toolchain: recipes", () => {
     const source = "package main\n\nfunc (host *nodeLanguageHost) A() {\n\tx()\n}\n\nfunc b() {\n}\n";
     expect(withoutFunction(source, "A")).to.equal("package main\n\n\nfunc b() {\n}\n");
     expect(() => withoutFunction(source, "B")).to.throw("no method B");
+  });
+
+  it("cut exactly one import out of flannel", () => {
+    expect(withoutLine('a\n\t_ "x/b"\nc\n', 'x/b"')).to.equal("a\nc\n");
+    expect(() => withoutLine("a\n", "x/b")).to.throw("found 0");
+    expect(() => withoutLine("x/b\nx/b\n", "x/b")).to.throw("found 2");
   });
 });
 
