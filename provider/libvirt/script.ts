@@ -60,10 +60,13 @@ export async function sectionsOf(
   );
 }
 
-/** What a script says in its own words counts; else all that the tools said, without their prefixes. */
+/** From a script's own words on; without any, all that the tools said. Tools' prefixes are left out. */
 function said(stderr: string): string {
-  const lines = stderr.split("\n").map((line) => line.trim());
-  const own = lines.filter((line) => line.startsWith("kvmesh: ")).map((line) => line.slice("kvmesh: ".length));
-  const all = own.length > 0 ? own : lines.filter((line) => line !== "").map((line) => line.replace(/^error: /, ""));
-  return all.join("; ").slice(0, 2000);
+  const lines = stderr.split("\n").map((line) => line.trim().replace(/^error: /, ""));
+  const own = lines.findIndex((line) => line.startsWith("kvmesh: "));
+  const words = lines.slice(Math.max(own, 0)).filter((line) => line !== "");
+  return words
+    .join("; ")
+    .replace(/^kvmesh: /, "")
+    .slice(0, 2000);
 }

@@ -1,33 +1,7 @@
 import { expect } from "chai";
 import { EngineProject, changesIn, stepsOf } from "../support/engine";
+import { SECRET, machineProgram } from "../support/machine-program";
 import { SimulatedHost } from "../support/simulated-host";
-
-const SECRET = "the-word-that-must-not-be-seen";
-
-/** One machine on two cores with its lease and its host key, as the node components declare it. */
-function program(host: SimulatedHost, change: { readonly pins?: string; readonly memory?: string } = {}): string {
-  const pins = change.pins ?? "[2, 3]";
-  return `
-    const host = ${JSON.stringify(host.endpoint)};
-    const owner = { project: "test", stack: "test", cluster: "test", environment: "development" };
-    const opts = { customTimeouts: { delete: "20s" } };
-    const key = new kvmesh.HostKey("key");
-    const lease = new kvmesh.CoreLease("lease", { host, owner, machine: "web-0", cpus: ${pins} });
-    const machine = new kvmesh.Domain("web-0", {
-      host, owner, name: "web-0", type: "qemu", vcpus: 2, vcpuPins: ${pins}, emulatorPin: [0], ioThreadPin: [0],
-      memoryBytes: ${change.memory ?? "512 * 1024 * 1024"},
-      disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
-      interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:11" }],
-      cloudInit: {
-        userData: pulumi.secret("#cloud-config\\npassword: ${SECRET}\\n"),
-        metaData: "instance-id: web-0\\n",
-        networkConfig: "version: 2\\n",
-      },
-      storage: "/var/lib/kvmesh",
-    }, { dependsOn: [lease], ...opts });
-    exports.uuid = machine.uuid;
-    exports.running = machine.running;`;
-}
 
 describe("the plugin under the real engine: a machine's life on a simulated host", () => {
   let host: SimulatedHost;
@@ -35,7 +9,10 @@ describe("the plugin under the real engine: a machine's life on a simulated host
   before(async () => {
     host = await SimulatedHost.start();
     host.write("/var/lib/kvmesh/web-0.qcow2", "");
-    project = new EngineProject({ program: program(host), config: { "kvmesh:identityFile": host.identityFile } });
+    project = new EngineProject({
+      program: machineProgram(host),
+      config: { "kvmesh:identityFile": host.identityFile },
+    });
   });
   after(async () => {
     project.dispose();
@@ -93,7 +70,7 @@ describe("the plugin under the real engine: a machine's life on a simulated host
   });
 
   it("moves to other cores live, and takes memory at the next start", async () => {
-    project.setProgram(program(host, { pins: "[4, 5]", memory: "768 * 1024 * 1024" }));
+    project.setProgram(machineProgram(host, { pins: "[4, 5]", memory: "768 * 1024 * 1024" }));
     const result = await project.up();
     expect(result.code, result.text).to.equal(0);
     expect(result.text).to.match(/memoryBytes: takes effect when the machine is shut down and started again/);

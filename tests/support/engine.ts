@@ -62,8 +62,8 @@ export interface RunOptions {
   /** Put before the CLI, e.g. ["unshare", "--net"]. */
   readonly wrapper?: readonly string[];
   readonly args?: readonly string[];
-  /** Told about every event as it comes; may kill the run through `kill`. */
-  readonly onEvent?: (event: EngineEvent, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Asked ten times a second; a signal ends the CLI, the language host and the plugins with it. */
+  readonly killWhen?: () => NodeJS.Signals | undefined;
 }
 
 const PASSPHRASE = "test passphrase";
@@ -176,18 +176,20 @@ export class EngineProject {
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
       });
-      const kill = (signal: NodeJS.Signals): void => {
-        if (child.pid !== undefined) process.kill(-child.pid, signal);
-      };
-      const watch =
-        eventLog && options.onEvent ? watchEvents(eventLog, (event) => options.onEvent?.(event, kill)) : undefined;
+      const { killWhen } = options;
+      const watch = setInterval(() => {
+        const signal = killWhen?.();
+        if (signal === undefined || child.pid === undefined) return;
+        clearInterval(watch);
+        process.kill(-child.pid, signal);
+      }, 100);
       let stdout = "";
       let stderr = "";
       child.stdout.setEncoding("utf8").on("data", (data: string) => (stdout += data));
       child.stderr.setEncoding("utf8").on("data", (data: string) => (stderr += data));
       child.on("error", reject);
       child.on("close", (code) => {
-        watch?.();
+        clearInterval(watch);
         const events = eventLog && fs.existsSync(eventLog) ? parseEvents(fs.readFileSync(eventLog, "utf8")) : [];
         resolve({ code: code ?? -1, stdout, stderr, text: stdout + stderr, events });
       });
@@ -235,16 +237,4 @@ function parseEvents(log: string): EngineEvent[] {
     .split("\n")
     .filter((line) => line.endsWith("}"))
     .map((line) => JSON.parse(line) as EngineEvent);
-}
-
-/** Follows a file that grows by lines. Returns what ends it. */
-function watchEvents(file: string, onEvent: (event: EngineEvent) => void): () => void {
-  let seen = 0;
-  const timer = setInterval(() => {
-    if (!fs.existsSync(file)) return;
-    const events = parseEvents(fs.readFileSync(file, "utf8"));
-    for (const event of events.slice(seen)) onEvent(event);
-    seen = events.length;
-  }, 50);
-  return () => clearInterval(timer);
 }

@@ -22,12 +22,18 @@ export interface SimulatedHostOptions {
   readonly server?: SshServerOptions;
 }
 
+interface Gate {
+  /** `virsh start` waits for it. */
+  start?: Promise<void>;
+}
+
 export class SimulatedHost {
   private constructor(
     /** Where the host's own / is. */
     readonly root: string,
     readonly server: SshServer,
     private readonly toolServer: ToolServer,
+    private readonly gate: Gate,
     readonly hostKey: string,
     /** Private key that may log in. */
     readonly identityFile: string,
@@ -45,16 +51,30 @@ export class SimulatedHost {
     for (let cpu = 0; cpu < (options.cpus ?? 8); cpu++) {
       fs.mkdirSync(path.join(root, `sys/devices/system/cpu/cpu${cpu}`), { recursive: true });
     }
-    const toolServer = new ToolServer({ virsh: (args) => virsh(root, args), "qemu-img": qemuImg });
+    const gate: Gate = {};
+    const toolServer = new ToolServer({
+      virsh: async (args) => {
+        if (args.includes("start")) await gate.start;
+        return virsh(root, args);
+      },
+      "qemu-img": qemuImg,
+    });
     await toolServer.listen();
     installTools(root, toolServer, options.commands ?? {});
     const server = new SshServer(root, host.private, client.public, options.server ?? {});
     await server.listen();
-    return new SimulatedHost(root, server, toolServer, host.public.split(" ", 2).join(" "), identityFile);
+    return new SimulatedHost(root, server, toolServer, gate, host.public.split(" ", 2).join(" "), identityFile);
   }
 
   get endpoint(): Endpoint {
     return { address: "127.0.0.1", port: this.server.port, user: "root", hostKey: this.hostKey };
+  }
+
+  /** From now on `virsh start` hangs, until the returned function is called. */
+  holdStarts(): () => void {
+    let release = (): void => undefined;
+    this.gate.start = new Promise((resolve) => (release = resolve));
+    return release;
   }
 
   /** A path of the host as a path of this machine. */

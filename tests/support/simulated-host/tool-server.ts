@@ -7,7 +7,7 @@ export interface Answer {
   readonly stderr: string;
 }
 
-export type Tool = (args: readonly string[]) => Answer;
+export type Tool = (args: readonly string[]) => Answer | Promise<Answer>;
 
 /**
  * Runs the host's stand-in commands in this process: the command on PATH is a few lines of shell that ask over loopback, because
@@ -28,7 +28,7 @@ export class ToolServer {
         const all = words?.split("\0");
         if (count === undefined || all === undefined || all.length <= Number(count)) return;
         const [name = "", ...args] = all.slice(0, Number(count));
-        socket.end(answer(tools[name], args));
+        void answer(tools[name], args).then((text) => socket.end(text));
       });
     });
   }
@@ -56,14 +56,14 @@ exit "$code"
   }
 }
 
-function answer(tool: Tool | undefined, args: readonly string[]): string {
-  const { code, stdout, stderr } = run(tool, args);
+async function answer(tool: Tool | undefined, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(tool, args);
   return `${code} ${Buffer.byteLength(stdout)}\n${stdout}${stderr}`;
 }
 
-function run(tool: Tool | undefined, args: readonly string[]): Answer {
+async function run(tool: Tool | undefined, args: readonly string[]): Promise<Answer> {
   try {
-    return tool ? tool(args) : { code: 127, stdout: "", stderr: "not found\n" };
+    return tool ? await tool(args) : { code: 127, stdout: "", stderr: "not found\n" };
   } catch (error) {
     return { code: 70, stdout: "", stderr: `the simulated host failed: ${String(error)}\n` };
   }

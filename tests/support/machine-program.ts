@@ -1,0 +1,39 @@
+import type { SimulatedHost } from "./simulated-host";
+
+/** Stands in the machine's user-data: it must be found on the host, and nowhere else. */
+export const SECRET = "the-word-that-must-not-be-seen";
+
+export interface MachineChange {
+  readonly pins?: string;
+  readonly memory?: string;
+  readonly stack?: string;
+  readonly name?: string;
+  readonly hostKey?: string;
+}
+
+/** One machine on two cores with its lease and its host key, as the node components declare it. */
+export function machineProgram(host: SimulatedHost, change: MachineChange = {}): string {
+  const pins = change.pins ?? "[2, 3]";
+  const name = change.name ?? "web-0";
+  const endpoint = { ...host.endpoint, ...(change.hostKey ? { hostKey: change.hostKey } : {}) };
+  return `
+    const host = ${JSON.stringify(endpoint)};
+    const owner = { project: "test", stack: "${change.stack ?? "test"}", cluster: "test", environment: "development" };
+    const opts = { customTimeouts: { delete: "20s" } };
+    const key = new kvmesh.HostKey("key");
+    const lease = new kvmesh.CoreLease("lease", { host, owner, machine: "${name}", cpus: ${pins} });
+    const machine = new kvmesh.Domain("${name}", {
+      host, owner, name: "${name}", type: "qemu", vcpus: 2, vcpuPins: ${pins}, emulatorPin: [0], ioThreadPin: [0],
+      memoryBytes: ${change.memory ?? "512 * 1024 * 1024"},
+      disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
+      interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:11" }],
+      cloudInit: {
+        userData: pulumi.secret("#cloud-config\\npassword: ${SECRET}\\n"),
+        metaData: "instance-id: web-0\\n",
+        networkConfig: "version: 2\\n",
+      },
+      storage: "/var/lib/kvmesh",
+    }, { dependsOn: [lease], ...opts });
+    exports.uuid = machine.uuid;
+    exports.running = machine.running;`;
+}

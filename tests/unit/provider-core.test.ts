@@ -1,0 +1,101 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { z } from "zod";
+import { checkWith } from "../../provider/core/check";
+import { changesOf, differences } from "../../provider/core/diff";
+import { failureOf } from "../../provider/core/errors";
+import { PartialError, UserError } from "../../provider/core/kind";
+import { packageSchema } from "../../provider/core/schema";
+import { parseSettings } from "../../provider/core/settings";
+import { fromStruct, toStruct } from "../../provider/core/values";
+import { kinds } from "../../provider/kinds";
+
+describe("values on the wire", () => {
+  it("come back as they were, and secrets are known by their property", () => {
+    const plain = fc.jsonValue({ maxDepth: 3 });
+    fc.assert(
+      fc.property(fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), plain), fc.boolean(), (values, secret) => {
+        const names = Object.keys(values);
+        const back = fromStruct(toStruct(values, secret ? names : []));
+        expect(JSON.parse(JSON.stringify(back.values))).to.deep.equal(JSON.parse(JSON.stringify(values)));
+        expect([...back.secrets].sort()).to.deep.equal(secret ? names.sort() : []);
+      }),
+    );
+  });
+
+  it("finds a secret deep inside, and leaves out what is undefined", () => {
+    const secret = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value: ["x"] };
+    const back = fromStruct(toStruct({ a: { b: [secret] }, c: undefined, __defaults: [] }));
+    expect(back.values).to.deep.equal({ a: { b: [["x"]] } });
+    expect([...back.secrets]).to.deep.equal(["a"]);
+  });
+});
+
+describe("differences", () => {
+  it("are none for equal values, and name the deepest place", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(differences("p", value, structuredClone(value))).to.deep.equal([]);
+      }),
+    );
+    expect(differences("p", { a: [1, 2], "b c": 1 }, { a: [1, 3, 4], "b c": 2 })).to.deep.equal([
+      "p.a[1]",
+      "p.a[2]",
+      'p["b c"]',
+    ]);
+    expect(changesOf({ a: 1, b: undefined }, { a: 2, b: undefined }, { a: "live", b: "replace" })).to.deep.equal([
+      { property: "a", effect: "live" },
+    ]);
+  });
+});
+
+describe("failures", () => {
+  it("are told without a stack when they are for people, with one when they are defects", () => {
+    expect(failureOf(new UserError("do this")).details).to.equal("do this");
+    expect(failureOf(new TypeError("oops")).details).to.match(/please report it\): TypeError: oops\n\s+at /);
+  });
+
+  it("carry what was half made", () => {
+    const failed = failureOf(new PartialError("half", "id-1", { path: "/x" }), { values: { a: 1 }, secrets: [] });
+    const detail = failed.metadata?.get("grpc-status-details-bin")[0] as Buffer;
+    expect(detail.toString("latin1"))
+      .to.contain("pulumirpc.ErrorResourceInitFailed")
+      .and.to.contain("id-1")
+      .and.to.contain("/x");
+  });
+});
+
+describe("check", () => {
+  it("reports all failures at once, with what is missing", () => {
+    const check = checkWith(z.strictObject({ a: z.int(), b: z.string() }));
+    expect(check({ a: "x" }).failures.map((failure) => failure.property)).to.deep.equal(["a", "b"]);
+    expect(check({ a: "x" }).failures[1]?.reason).to.contain("it is missing");
+  });
+});
+
+describe("the provider's settings", () => {
+  it("take numbers as text, expand ~, and name what they don't know", () => {
+    const { settings, failures } = parseSettings({ attempts: "7", identityFile: "~/k", version: "1" });
+    expect(failures).to.deep.equal([]);
+    expect(settings.attempts).to.equal(7);
+    expect(settings.identityFile).to.match(/^\/.+\/k$/);
+    const wrong = parseSettings({ attempts: "many", identitiyFile: "x" }).failures;
+    expect(wrong.map((failure) => failure.property)).to.deep.equal(["attempts", "identitiyFile"]);
+  });
+});
+
+describe("the package schema", () => {
+  it("has every kind, its inputs and its secret outputs", () => {
+    const schema = JSON.parse(packageSchema(kinds, "1.2.3")) as {
+      resources: Record<string, { inputProperties: object; properties: Record<string, { secret?: boolean }> }>;
+    };
+    expect(Object.keys(schema.resources)).to.include.members(["kvmesh:index:Domain", "kvmesh:index:HostKey"]);
+    expect(schema.resources["kvmesh:index:Domain"]?.inputProperties).to.include.keys("vcpuPins", "memoryBytes");
+    expect(schema.resources["kvmesh:index:HostKey"]?.properties["privateKey"]?.secret).to.equal(true);
+  });
+
+  it("has no token twice", () => {
+    const tokens = kinds.map((kind) => kind.token);
+    expect(new Set(tokens).size).to.equal(tokens.length);
+  });
+});
