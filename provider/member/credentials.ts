@@ -43,7 +43,10 @@ export async function removeToken(ctx: Context, inputs: MemberInputs, { token }:
 }
 
 /** JoinConfiguration with its discovery section and, for a control plane, the certificate key; the other documents stay. */
-export function completeJoin(inputs: MemberInputs, credentials: Credentials): string {
+export function completeJoin(
+  inputs: Pick<MemberInputs, "name" | "role" | "config" | "apiEndpoint" | "caCertHash">,
+  credentials: Credentials,
+): string {
   const documents = inputs.config.split(/^---\s*$/m).map((text) => parseDocument(text));
   const join = documents.find((document) => document.get("kind") === "JoinConfiguration");
   if (join === undefined) throw new UserError(`node ${inputs.name}: its config holds no JoinConfiguration`);

@@ -27,14 +27,15 @@ export async function runJob(ctx: Context, at: Endpoint, job: Job): Promise<numb
     onLine: (line) => {
       // A new connection follows from the first line again.
       const [, number, text = ""] = /^(\d+|rc) ?(.*)$/.exec(line) ?? [];
-      if (number === "rc") code = Number(text);
+      // No number: the job was killed before it could leave one.
+      if (number === "rc") code = text === "" ? undefined : Number(text);
       else if (Number(number) > seen) {
         seen = Number(number);
         job.onLine(text);
       }
     },
   });
-  if (code === undefined || Number.isNaN(code)) {
+  if (code === undefined) {
     throw new UserError(
       `${at.address}: ${job.name} did not end within ${Math.round(job.timeoutMs / 1000)} s, or was killed; ` +
         `run \`pulumi up\` again: it goes on where this one was (log: ${RUN_DIR}/${job.name}/log on the machine)`,
