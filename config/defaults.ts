@@ -1,11 +1,10 @@
 import type { z } from "zod";
 import type { HostFacts } from "./facts";
 import { problem, type Problem } from "./problems";
-import type { CarvedPoolEntry, EndpointEntry, ExistingPoolEntry, HostEntry } from "./schema";
+import type { CarvedPoolEntry, ExistingPoolEntry, HostEntry } from "./schema";
 import type { sections, maps } from "./schema";
 import type {
   CanarySpec,
-  EndpointSpec,
   Environment,
   GatewaySpec,
   HostSpec,
@@ -24,14 +23,7 @@ const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 const KUBERNETES_APT = (version: string) => `https://pkgs.k8s.io/core:/stable:/v${minorOf(version)}/deb/`;
 
 export function completeHost(name: string, entry: HostEntry, facts: HostFacts): HostSpec {
-  const { facts: _path, endpoint, housekeeping, ...rest } = entry;
-  return {
-    ...rest,
-    name,
-    endpoint: completeEndpoint(endpoint),
-    facts,
-    housekeeping: housekeeping ?? defaultHousekeeping(facts),
-  };
+  return { ...entry, name, facts, housekeeping: entry.housekeeping ?? defaultHousekeeping(facts) };
 }
 
 /** The first core of each NUMA node, with all its siblings. */
@@ -45,10 +37,6 @@ export function defaultHousekeeping(facts: HostFacts): CpuSet {
     return cpu.socket === core.socket && cpu.core === core.core;
   });
   return cpuSet(kept.map((cpu) => cpu.cpu));
-}
-
-function completeEndpoint(entry: EndpointEntry): EndpointSpec {
-  return entry;
 }
 
 export function completePool(
@@ -65,7 +53,7 @@ export function completePool(
     .map(([machine, { endpoint, nodeAddress, hypervisors, ...rest }]) => ({
       ...rest,
       name: machine,
-      endpoint: completeEndpoint(endpoint),
+      endpoint,
       nodeAddress: nodeAddress ?? endpoint.address,
       hypervisors: hypervisors ?? (rest.plan === "metal" ? ["none"] : ["kvm"]),
     }));

@@ -49,7 +49,7 @@ export function describe(value: unknown): string {
   }
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "a map";
-  return String(value);
+  return JSON.stringify(value);
 }
 
 export function problem(path: Path, value: unknown, message: string): Problem {

@@ -70,7 +70,10 @@ export function macOf(cluster: string, node: string): string {
   return ["52", "54", ...[0, 1, 2, 3].map((i) => digest.subarray(i, i + 1).toString("hex"))].join(":");
 }
 
-/** No line is folded: keys and PEM blocks must come out as they went in. */
+/**
+ * cloud-init reads YAML 1.1, in which `no` is false and 52:54:10:20:30:40 a number in base 60: such text gets quotes. No
+ * line is folded: keys and PEM blocks must come out as they went in.
+ */
 function yaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0 });
+  return stringify(value, { version: "1.1", lineWidth: 0 });
 }

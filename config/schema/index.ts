@@ -84,7 +84,8 @@ export function keysAt(schema: z.core.$ZodType, path: Path): readonly string[] {
 /** JSON Schema of a whole stack file (`Pulumi.<stack>.yaml`), for editors. */
 export function stackFileSchema(): Record<string, unknown> {
   const toJson = (schema: z.ZodType) => {
-    const { $schema: _, ...json } = z.toJSONSchema(schema, { io: "input" });
+    const json: Record<string, unknown> = { ...z.toJSONSchema(schema, { io: "input" }) };
+    delete json.$schema;
     return json;
   };
   const properties: Record<string, unknown> = {};

@@ -49,7 +49,7 @@ export function factsOf({ nodes, coresPerNode, threadsPerCore, gibPerNode }: Sha
 export function hostOf(name: string, shape: Shape, change: Partial<HostSpec> = {}): HostSpec {
   const facts = factsOf(shape);
   const kept = facts.cpus.filter((cpu) => cpu.core === 0).map((cpu) => cpu.cpu);
-  const last = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 250, 0) + 1;
+  const last = (Buffer.from(name).reduce((sum, byte) => sum * 31 + byte, 0) % 250) + 1;
   return {
     name,
     endpoint: { address: `192.0.2.${last}`, port: 22, user: "root", hostKey: exampleHostKey(last) },

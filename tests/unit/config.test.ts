@@ -38,7 +38,7 @@ function raw(changes: Record<string, unknown> = {}): Tree {
     const keys = at.split(".");
     const last = keys.pop()!;
     const parent = keys.reduce((node, key) => (node[key] ??= {}) as Tree, tree);
-    if (value === undefined) delete parent[last];
+    if (value === undefined) Reflect.deleteProperty(parent, last);
     else parent[last] = value;
   }
   return tree;

@@ -22,7 +22,10 @@ async function main(): Promise<void> {
     options: { stack: { type: "string" }, help: { type: "boolean" } },
     allowPositionals: true,
   });
-  if (values.help === true) return void console.log(USAGE);
+  if (values.help === true) {
+    console.log(USAGE);
+    return;
+  }
   const { identityFile, hosts } = chosenHosts(values.stack, positionals);
   const transport = new SshTransport({
     identityFile: identityFile?.replace(/^~(?=\/)/, os.homedir()),

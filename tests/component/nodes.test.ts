@@ -1,0 +1,146 @@
+import { expect } from "chai";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "yaml";
+import { NodeLayer, PlacementError } from "../../components/nodes";
+import { parseStack, type StackSpec } from "../../config";
+import { exampleHostKey } from "../support/hosts";
+import { find, recordResources, type RecordedResource } from "../support/recorded-resources";
+
+const checkout = path.resolve(__dirname, "../../..");
+const read = (file: string) => fs.readFileSync(path.join(checkout, file), "utf8");
+
+/** The committed production stack, with changes to the values of its sections. */
+function production(change: (pools: Record<string, object>) => void = () => {}): StackSpec {
+  const { config } = parse(read("Pulumi.prod.yaml")) as { config: Record<string, unknown> };
+  const raw = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace("kvmesh:", ""), value]));
+  change(raw["pools"] as Record<string, object>);
+  return parseStack(raw, { stack: "prod", readFacts: (file) => JSON.parse(read(file)) as unknown });
+}
+
+const outputs = {
+  "kvmesh:index:HostKey": { privateKey: "PRIVATE", publicKey: exampleHostKey() },
+  "kvmesh:index:Image": { path: "/var/lib/kvmesh/base.qcow2" },
+  "kvmesh:index:Volume": { path: "/var/lib/kvmesh/disk.qcow2" },
+  "kvmesh:index:Domain": { uuid: "0b6f0f3c-0000-4000-8000-000000000001" },
+};
+
+/** What NodeLayer declares for a stack, and the layer itself. */
+async function declared(spec: StackSpec): Promise<{ layer: NodeLayer; resources: readonly RecordedResource[] }> {
+  const owner = { project: "kvmesh", stack: "prod", cluster: spec.clusterName, environment: spec.environment };
+  let layer: NodeLayer | undefined;
+  const resources = await recordResources(() => {
+    layer = new NodeLayer(spec.clusterName, { ...spec, owner, placed: [] });
+  }, outputs);
+  return { layer: layer!, resources };
+}
+
+describe("NodeLayer", function () {
+  // The first one loads the SDK.
+  this.timeout(30_000);
+
+  it("declares an image a host, and key, lease, disk, domain and check a machine", async () => {
+    const { resources } = await declared(production());
+    const count = (kind: string) => resources.filter(({ type }) => type === `kvmesh:index:${kind}`).length;
+    expect({
+      Image: count("Image"),
+      HostKey: count("HostKey"),
+      CoreLease: count("CoreLease"),
+      Volume: count("Volume"),
+      Domain: count("Domain"),
+      Machine: count("Machine"),
+    }).to.deep.equal({ Image: 3, HostKey: 6, CoreLease: 6, Volume: 6, Domain: 6, Machine: 6 });
+  });
+
+  it("gives a domain plain pins, its own CPUs' lease, local memory and housekeeping threads", async () => {
+    const { resources } = await declared(production());
+    const domain = find(resources, "kvmesh:index:Domain", "nor-control-0");
+    expect(domain.inputs).to.deep.include({
+      name: "nor-control-0",
+      type: "kvm",
+      vcpus: 4,
+      vcpuPins: [1, 65, 2, 66],
+      emulatorPin: [0, 64],
+      ioThreadPin: [0, 64],
+      memoryBytes: 16 * 2 ** 30,
+      numaNode: 0,
+      hugepageBytes: 2 ** 30,
+    });
+    expect(find(resources, "kvmesh:index:CoreLease", "nor-control-0").inputs).to.deep.include({
+      machine: "nor-control-0",
+      cpus: [1, 2, 65, 66],
+    });
+    expect(domain.dependsOn).to.include("nor-control-0");
+  });
+
+  it("waits for the domain before it checks a machine, through its host, with the key that it was given", async () => {
+    const { resources } = await declared(production());
+    const machine = find(resources, "kvmesh:index:Machine", "nor-worker-1");
+    expect(machine.inputs).to.deep.include({ source: "carved", plan: "dedicated", vcpus: 16, hypervisors: ["kvm"] });
+    const endpoint = machine.inputs["endpoint"] as Record<string, unknown>;
+    expect(endpoint).to.deep.include({ address: "10.20.0.22", user: "root", hostKey: exampleHostKey() });
+    expect(endpoint["bastion"]).to.deep.include({ address: "192.0.2.11" });
+  });
+
+  it("puts the control planes on three hosts and says so in its summary", async () => {
+    const { layer } = await declared(production());
+    const planes = layer.summary.filter(({ role }) => role === "control-plane");
+    expect(planes.map(({ host }) => host)).to.have.members(["osl1-a", "bgo1-a", "trd1-a"]);
+    expect(planes.find(({ host }) => host === "bgo1-a")).to.deep.equal({
+      name: "nor-control-0",
+      pool: "control",
+      role: "control-plane",
+      address: "10.20.0.11",
+      location: "NO Bergen",
+      host: "bgo1-a",
+      cpus: "1-2,65-66",
+    });
+  });
+
+  it("declares shared vCPUs without pins and without a lease: the policies name them", async () => {
+    const spec = production((pools) => Object.assign(pools["worker"]!, { cpu: "shared" }));
+    const { resources } = await declared(spec);
+    expect(find(resources, "kvmesh:index:Domain", "nor-worker-0").inputs["vcpuPins"]).to.deep.equal([]);
+    expect(resources.filter(({ type, name }) => type.endsWith(":CoreLease") && name.includes("worker"))).to.be.empty;
+    expect(find(resources, "kvmesh:index:Machine", "nor-worker-0").inputs["plan"]).to.equal("shared");
+  });
+
+  it("only checks machines that exist", async () => {
+    const machine = {
+      endpoint: { address: "198.51.100.5", hostKey: exampleHostKey(3) },
+      location: { country: "NO", site: "Bergen" },
+      plan: "metal",
+      vcpus: 32,
+    };
+    const spec = production((pools) =>
+      Object.assign(pools, { worker: { role: "worker", machines: { "metal-1": machine } } }),
+    );
+    const { layer, resources } = await declared(spec);
+    const ofMachine = resources.filter(({ name }) => name === "metal-1").map(({ type }) => type);
+    expect(ofMachine).to.have.members(["kvmesh:nodes:ExistingMachine", "kvmesh:index:Machine"]);
+    expect(find(resources, "kvmesh:index:Machine", "metal-1").inputs).to.deep.include({
+      source: "existing",
+      plan: "metal",
+      hypervisors: ["none"],
+      maxStealPercent: 1,
+    });
+    expect(layer.nodes.at(-1)).to.deep.include({ name: "metal-1", nodeAddress: "198.51.100.5" });
+  });
+
+  it("declares nothing at all when a machine has no place", async () => {
+    const spec = production((pools) => Object.assign(pools["worker"]!, { count: 10, vcpus: 60 }));
+    let message = "";
+    const resources = await recordResources(() => {
+      const owner = { project: "kvmesh", stack: "prod", cluster: "nor", environment: spec.environment };
+      try {
+        new NodeLayer("nor", { ...spec, owner, placed: [] });
+      } catch (error) {
+        if (error instanceof PlacementError) message = error.message;
+      }
+    });
+    expect(message)
+      .to.match(/nor-worker-\d \(pool worker\) fits on no host/)
+      .and.to.include("osl1-a: NUMA node 0:");
+    expect(resources).to.deep.equal([]);
+  });
+});
