@@ -226,12 +226,13 @@ export function withoutFunction(source: string, name: string): string {
 }
 
 /**
- * Flannel's main program without its backend for one cloud's routes, whose SDK is not in every module proxy; kvmesh
- * uses the VXLAN and host-gateway backends.
+ * Flannel's main program without two of its backends: `tencentvpc`, whose SDK is not in every module proxy, and `udp`,
+ * which needs cgo on amd64. kvmesh uses VXLAN and host-gateway.
  */
 async function prepareFlannel(dir: string, moduleDir: (module: string) => Promise<string>): Promise<void> {
-  const from = path.join(await moduleDir("github.com/flannel-io/flannel"), "main.go");
-  await fs.writeFile(path.join(dir, "main.go"), withoutLine(await fs.readFile(from, "utf8"), '/backend/tencentvpc"'));
+  let source = await fs.readFile(path.join(await moduleDir("github.com/flannel-io/flannel"), "main.go"), "utf8");
+  for (const backend of ["tencentvpc", "udp"]) source = withoutLine(source, `/pkg/backend/${backend}"`);
+  await fs.writeFile(path.join(dir, "main.go"), source);
 }
 
 /** Source without the one line that holds the text. */
