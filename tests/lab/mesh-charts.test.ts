@@ -56,16 +56,18 @@ describe("Istio's own charts", function () {
       // The API's own spelling: 2048Mi would come back as 2Gi.
       istiodResources: { requests: { cpu: "750m", memory: "3Gi" }, limits: { memory: "5Gi" } },
     };
-    let project: EngineProject;
     let objects: readonly KubernetesObject[];
 
     before(async () => {
-      project = new EngineProject({ name: "charts", program: renderProgram(charts, spec) });
-      const result = await project.up();
-      expect(result.code, result.text).to.equal(0);
-      objects = readObjects(path.join(project.folder, "rendered"));
+      const project = new EngineProject({ name: "charts", program: renderProgram(charts, spec) });
+      try {
+        const result = await project.up();
+        expect(result.code, result.text).to.equal(0);
+        objects = readObjects(path.join(project.folder, "rendered"));
+      } finally {
+        project.dispose();
+      }
     });
-    after(() => project?.dispose());
 
     const object = (kind: string, name: string): KubernetesObject => {
       const found = objects.find((each) => each.kind === kind && each.metadata.name === name);

@@ -35,16 +35,20 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
   this.timeout(180_000);
   let lab: MeshLab;
   let project: EngineProject;
+  /** What to end, also after a start that failed half-way; last made first. */
+  const ends: (() => void | Promise<void>)[] = [];
 
   before(async () => {
     const binaries = await labBinaries();
     lab = new MeshLab(binaries);
+    ends.push(() => lab.stop());
     await lab.start();
     project = new EngineProject({
       name: "mesh",
       program: program({ v1: 90, v2: 10 }),
       env: { LAB_KUBECONFIG: lab.controlPlane.kubeconfig },
     });
+    ends.push(() => project.dispose());
     await up();
     await lab.controlPlane.apply({
       apiVersion: "v1",
@@ -66,8 +70,7 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
   });
 
   after(async () => {
-    project?.dispose();
-    await lab?.stop();
+    for (const end of ends.reverse()) await end();
   });
 
   const up = async (): Promise<EngineResult> => {

@@ -43,7 +43,7 @@ export async function recordResources(
   const recorded: RecordedResource[] = [];
   const options = new Map<string, RegisterRequest>();
   const monitor = MockMonitor.prototype as unknown as {
-    registerResource(request: RegisterRequest, callback: unknown): Promise<void>;
+    registerResource: (this: unknown, request: RegisterRequest, callback: unknown) => Promise<void>;
   };
   const original = monitor.registerResource;
   monitor.registerResource = function (request, callback) {

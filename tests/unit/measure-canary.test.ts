@@ -101,7 +101,7 @@ describe("finding the gateway", () => {
   it("says what is missing", async () => {
     const internal = { spec: { type: "ClusterIP", ports: [{ port: 80 }] }, status: {} };
     const failure = (port?: number) =>
-      gatewayUrl(cluster(internal), { port }).then(String, (error: Error) => error.message);
+      gatewayUrl(cluster(internal), { port }).then(String, (error: unknown) => (error as Error).message);
     expect(await failure()).to.contain("no address outside the cluster");
     expect(await failure(8080)).to.contain("no port 8080, only 80");
   });
