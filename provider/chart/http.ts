@@ -54,6 +54,6 @@ function reasonOf(error: unknown): string {
   if (error.name === "TimeoutError") return `no complete answer within ${TIMEOUT_MS / 1000} s`;
   const cause = error.cause;
   return cause instanceof Error
-    ? `${cause.message || (cause as NodeJS.ErrnoException).code || error.message}`
+    ? cause.message || (cause as NodeJS.ErrnoException).code || error.message
     : error.message;
 }

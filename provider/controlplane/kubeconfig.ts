@@ -14,7 +14,7 @@ interface Kubeconfig {
  * context get the cluster's name, the user `<cluster>-admin`.
  */
 export function renameKubeconfig(text: string, clusterName: string, node: string): string {
-  const config = parse(text) as Kubeconfig | null;
+  const config = parse(text) as Partial<Kubeconfig> | null;
   const [cluster, user, context] = [config?.clusters?.[0], config?.users?.[0], config?.contexts?.[0]];
   if (config === null || cluster === undefined || user === undefined || context === undefined) {
     throw new UserError(

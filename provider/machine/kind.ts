@@ -113,6 +113,7 @@ function sameMachine(before: Evidence, after: Evidence): boolean {
 }
 
 function inputsOf(state: MachineInputs & MachineOutputs): MachineInputs {
-  const { evidence: _evidence, ...inputs } = state;
+  const inputs: MachineInputs & Partial<MachineOutputs> = { ...state };
+  delete (inputs as { evidence?: Evidence }).evidence;
   return inputs;
 }

@@ -20,7 +20,7 @@ export async function makeCredentials(ctx: Context, inputs: MemberInputs): Promi
     inputs.controlPlane,
     `export LC_ALL=C
 ${upload}
-kubeadm token create --kubeconfig ${ADMIN_CONF} --ttl ${minutes}m --description ${`'kvmesh: ${inputs.name} joins'`}`,
+kubeadm token create --kubeconfig ${ADMIN_CONF} --ttl ${minutes}m --description 'kvmesh: ${inputs.name} joins'`,
     { timeoutMs: 120_000, signal: ctx.signal },
   );
   const token = /^([a-z0-9]{6}\.[a-z0-9]{16})$/m.exec(result.stdout)?.[1];

@@ -1,17 +1,28 @@
-import { KUBECTL, MARK_PATH } from "../node/paths";
 import { parseAnswers } from "../node/answers";
 
+const PKI = "/etc/kubernetes/pki/etcd";
+
 /**
- * Members and health, asked in the etcd pod of this control plane: the machine itself has no etcdctl. The first line
- * defines `etcdctl` for other scripts as well.
+ * etcd's HTTP API (its gRPC gateway), asked by kubectl as a client with a certificate: a control plane has no etcdctl, its
+ * etcd image need not have one either, and curl is not on every machine.
  */
-export const membersScript = `etcdctl() { ${KUBECTL} -n kube-system exec "etcd-$(sed -n 's/.*"node":"\\([^"]*\\)".*/\\1/p' ${MARK_PATH})" -- etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key "$@"; }
-printf '\\n@@ members\\n'; etcdctl member list -w json
-printf '\\n@@ health\\n'; etcdctl endpoint health --cluster -w json 2>/dev/null
-exit 0`;
+const ETCD = `etcd() { kubectl --kubeconfig=/dev/null --request-timeout=10s --certificate-authority=${PKI}/ca.crt --client-certificate=${PKI}/healthcheck-client.crt --client-key=${PKI}/healthcheck-client.key "$@"; }
+post() { printf '%s' "$2" | etcd --server=https://127.0.0.1:2379 create --raw "/v3/cluster/member/$1" -f -; }`;
+
+/** Lists the members, then asks each for its health. */
+export const MEMBERS_SCRIPT = `${ETCD}
+list=$(post list '{}') || exit 1
+printf '\\n@@ members\\n%s\\n\\n@@ healthy\\n' "$list"
+for url in $(printf '%s' "$list" | grep -o '"clientURLs":\\["[^"]*"' | cut -d '"' -f 4); do
+  case "$(etcd --server="$url" get --raw /health 2>/dev/null)" in *'"health":"true"'*) echo "$url" ;; esac
+done`;
+
+export function removeMemberScript(id: string): string {
+  return `${ETCD}\npost remove '{"ID":"${id}"}'`;
+}
 
 export interface EtcdMember {
-  /** Hexadecimal, as etcdctl takes it. */
+  /** Decimal, as the API has it. */
   readonly id: string;
   /** The node's name; empty before the member has started once. */
   readonly name: string;
@@ -19,19 +30,17 @@ export interface EtcdMember {
   readonly learner: boolean;
 }
 
+/** What MEMBERS_SCRIPT said; empty when etcd did not answer. */
 export function parseMembers(stdout: string): EtcdMember[] {
   const answers = parseAnswers(stdout);
-  // Ids have 64 bits: as JSON numbers they would be rounded.
-  const text = (answers.get("members") ?? "").replace(/"ID":(\d+)/g, '"ID":"$1"');
+  const text = answers.get("members") ?? "";
   if (!text.startsWith("{")) return [];
-  const list = JSON.parse(text) as {
+  const { members } = JSON.parse(text) as {
     members: { ID: string; name?: string; clientURLs?: string[]; isLearner?: boolean }[];
   };
-  const healthText = answers.get("health") ?? "";
-  const health = healthText.startsWith("[") ? (JSON.parse(healthText) as { endpoint: string; health: boolean }[]) : [];
-  const healthy = new Set(health.filter((one) => one.health).map((one) => one.endpoint));
-  return list.members.map((member) => ({
-    id: BigInt(member.ID).toString(16),
+  const healthy = new Set((answers.get("healthy") ?? "").split("\n"));
+  return members.map((member) => ({
+    id: member.ID,
     name: member.name ?? "",
     healthy: (member.clientURLs ?? []).some((url) => healthy.has(url)),
     learner: member.isLearner === true,

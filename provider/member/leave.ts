@@ -4,7 +4,7 @@ import type { NodeState } from "../controlplane/state";
 import { foreign, isOurs } from "../node/mark";
 import { resetNode } from "../node/kubeadm";
 import { KUBECTL } from "../node/paths";
-import { membersScript, parseMembers, quorumAfterRemoval } from "./etcd";
+import { MEMBERS_SCRIPT, parseMembers, quorumAfterRemoval, removeMemberScript } from "./etcd";
 import type { MemberInputs } from "./schema";
 import { repeatable } from "../node/reach";
 
@@ -97,7 +97,7 @@ export function drainError(node: string, stdout: string): UserError {
 }
 
 async function guardQuorum(ctx: Context, inputs: MemberInputs): Promise<void> {
-  const result = await ctx.transport.script(inputs.controlPlane, membersScript, repeatable(ctx, 60_000));
+  const result = await ctx.transport.script(inputs.controlPlane, MEMBERS_SCRIPT, repeatable(ctx, 60_000));
   const verdict = quorumAfterRemoval(parseMembers(result.stdout), inputs.name);
   if (verdict !== undefined) throw new UserError(`node ${inputs.name} is not removed: ${verdict}`);
 }
@@ -105,14 +105,10 @@ async function guardQuorum(ctx: Context, inputs: MemberInputs): Promise<void> {
 /** The member of a dead control plane is removed by a survivor. */
 async function removeMember(ctx: Context, inputs: MemberInputs): Promise<void> {
   const at = inputs.controlPlane;
-  const listed = await ctx.transport.script(at, membersScript, repeatable(ctx, 60_000));
+  const listed = await ctx.transport.script(at, MEMBERS_SCRIPT, repeatable(ctx, 60_000));
   const dead = parseMembers(listed.stdout).find((one) => one.name === inputs.name);
   if (dead === undefined) return;
-  const removed = await ctx.transport.script(
-    at,
-    `${membersScript.split("\n")[0]}\netcdctl member remove ${dead.id}`,
-    repeatable(ctx, 60_000),
-  );
+  const removed = await ctx.transport.script(at, removeMemberScript(dead.id), repeatable(ctx));
   if (removed.code !== 0) {
     throw new UserError(
       `node ${inputs.name}: its etcd member ${dead.id} could not be removed: ${removed.stderr.trim().slice(-300)}`,

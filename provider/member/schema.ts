@@ -21,4 +21,4 @@ export const memberArgs = z.strictObject({
 
 export type MemberInputs = z.output<typeof memberArgs>;
 /** A node's being there is all that there is to know. */
-export type MemberOutputs = Record<never, never>;
+export type MemberOutputs = object;

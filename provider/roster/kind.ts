@@ -24,7 +24,7 @@ export type RosterInputs = z.output<typeof rosterArgs>;
  * depends on this. It depends on every node itself, and so it is deleted before any of them when the whole cluster goes,
  * and never when one node goes: it then leaves word at the first control plane that draining would serve nobody.
  */
-export const rosterKind: Kind<RosterInputs, Record<never, never>> = {
+export const rosterKind: Kind<RosterInputs, object> = {
   token: "kvmesh:index:Roster",
   args: rosterArgs,
   outputs: {},

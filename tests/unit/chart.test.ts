@@ -146,7 +146,7 @@ describe("chart", () => {
     await chartKind
       .update(testContext(new LocalMachine()), "base-1.2.3", state, inputs())
       .then(() => expect.fail("accepted"))
-      .catch((error: Error) => expect(error.message).to.match(/published anew/));
+      .catch((error: unknown) => expect((error as Error).message).to.match(/published anew/));
   });
 
   it("refuses a truncated archive, and leaves nothing", async () => {

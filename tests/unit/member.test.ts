@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { joinConfig } from "../../components/cluster/kubeadm-config";
 import { completeJoin } from "../../provider/member/credentials";
-import { parseMembers, quorumAfterRemoval, type EtcdMember } from "../../provider/member/etcd";
+import { MEMBERS_SCRIPT, parseMembers, quorumAfterRemoval, type EtcdMember } from "../../provider/member/etcd";
 import { decideJoin } from "../../provider/member/join";
 import { memberKind } from "../../provider/member/kind";
 import { drainError } from "../../provider/member/leave";
@@ -136,15 +136,28 @@ describe("member: leaving", () => {
     );
   });
 
-  it("reads etcd's members without rounding their ids", () => {
+  it("asks etcd with kubectl, by a real shell", async () => {
+    const machine = new LocalMachine();
     const list =
-      '{"header":{},"members":[{"ID":10501334649042878790,"name":"a","clientURLs":["https://10.0.0.1:2379"]},{"ID":5,"clientURLs":["https://10.0.0.2:2379"],"isLearner":true}]}';
-    const health =
-      '[{"endpoint":"https://10.0.0.1:2379","health":true},{"endpoint":"https://10.0.0.2:2379","health":false}]';
-    expect(parseMembers(`\n@@ members\n${list}\n\n@@ health\n${health}\n`)).to.deep.equal([
-      { id: "91bc3c398fb3c146", name: "a", healthy: true, learner: false },
+      '{"header":{},"members":[{"ID":"10501334649042878790","name":"a","clientURLs":["https://10.0.0.1:2379"]},{"ID":"5","clientURLs":["https://10.0.0.2:2379"],"isLearner":true},{"ID":"6","name":"c","clientURLs":["https://10.0.0.3:2379"]}]}';
+    machine.command(
+      "kubectl",
+      `case "$*" in
+  *127.0.0.1*create*member/list*) printf '%s' '${list}' ;;
+  *10.0.0.1*health*) echo '{"health":"true","reason":""}' ;;
+  *10.0.0.2*health*) echo '{"health":"false","reason":"RAFT NO LEADER"}' ;;
+  *) exit 1 ;;
+esac`,
+    );
+    const { stdout } = await machine.script(machine.endpoint, MEMBERS_SCRIPT);
+    expect(parseMembers(stdout)).to.deep.equal([
+      { id: "10501334649042878790", name: "a", healthy: true, learner: false },
       { id: "5", name: "", healthy: false, learner: true },
+      { id: "6", name: "c", healthy: false, learner: false },
     ]);
+    machine.command("kubectl", "exit 1");
+    expect(parseMembers((await machine.script(machine.endpoint, MEMBERS_SCRIPT)).stdout)).to.deep.equal([]);
+    machine.close();
   });
 
   it("says which budget blocks a drain", () => {
