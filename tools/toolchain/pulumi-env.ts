@@ -12,7 +12,7 @@ export interface PulumiEnvOptions {
    * PATH instead, which works with every home but makes the CLI print a warning that it came from there.
    */
   readonly home?: string;
-  /** Tools to have on PATH beside Pulumi's own; default kubectl and istioctl. */
+  /** Tools to have on PATH beside Pulumi's own; default kubectl. */
   readonly tools?: readonly ToolName[];
 }
 
@@ -21,13 +21,13 @@ export interface PulumiEnvOptions {
  * and the other tools are found first.
  */
 export async function pulumiEnv(report: Report, options: PulumiEnvOptions = {}): Promise<NodeJS.ProcessEnv> {
-  const others = options.tools ?? ["kubectl", "istioctl"];
-  const tools = await findTools(["pulumi", "pulumi-resource-kubernetes", ...others], report);
+  const others = options.tools ?? ["kubectl"];
+  const tools = await findTools(["node", "pulumi", "pulumi-resource-kubernetes", ...others], report);
   // An official CLI has its language host beside it; one that was built here needs one that was built here.
   const built = tools.pulumi.source?.how === "go";
   const pulumi = built ? await assemblePulumi(tools.pulumi, report) : path.dirname(tools.pulumi.path);
   const provider = tools["pulumi-resource-kubernetes"];
-  const first = [pulumi, ...others.map((name) => path.dirname(tools[name].path))];
+  const first = [path.dirname(tools.node.path), pulumi, ...others.map((name) => path.dirname(tools[name].path))];
   if (options.home) await installPlugin(options.home, "kubernetes", versions.pulumiKubernetes, provider.path);
   else first.push(path.dirname(provider.path));
   const before = (process.env.PATH ?? "").split(path.delimiter);

@@ -43,12 +43,22 @@ export interface Wheel {
   readonly member: string;
 }
 
+/** A file in an npm package, pinned by version and integrity. */
+export interface NpmFile {
+  /** name@version */
+  readonly package: string;
+  /** As `npm view PACKAGE dist.integrity` prints it. */
+  readonly integrity: string;
+  readonly member: string;
+}
+
 export interface Recipe {
   readonly version: string;
   readonly path?: PathProbe;
   readonly release?: (platform: Platform) => Release | undefined;
   readonly go?: GoBuild;
   readonly wheel?: Wheel;
+  readonly npm?: (platform: Platform) => NpmFile | undefined;
 }
 
 const exact = (wanted: string) => (found: Version) => found.join(".") === wanted;
@@ -89,7 +99,30 @@ function istio(pkg: string): GoBuild {
 
 const own = (name: string): Recipe => ({ version: "1", go: { module: "tools/images", package: `./${name}` } });
 
+const nodeIntegrity = {
+  amd64: "sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==",
+  arm64: "sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==",
+};
+
 const recipes = {
+  // With Node.js 20.20 an exception of a Pulumi program never ends: util.inspect loops in coloured stack traces.
+  node: {
+    version: versions.node,
+    path: { args: ["--version"], accepts: ([major]) => major >= 22 },
+    release: ({ os, arch }) => {
+      const base = `https://nodejs.org/dist/v${versions.node}`;
+      const file = `node-v${versions.node}-${os}-${arch === "amd64" ? "x64" : arch}.tar.gz`;
+      return { url: `${base}/${file}`, sums: `${base}/SHASUMS256.txt`, unpack: { strip: 2 } };
+    },
+    npm: ({ os, arch }) =>
+      os === "linux"
+        ? {
+            package: `node-linux-${arch === "amd64" ? "x64" : arch}@${versions.node}`,
+            integrity: nodeIntegrity[arch],
+            member: "bin/node",
+          }
+        : undefined,
+  },
   pulumi: {
     version: versions.pulumi,
     path: {

@@ -21,6 +21,8 @@ export const versions = {
   flannelCniImage: "1.9.1-flannel1",
   envoy: "1.40.0",
   go: "1.26.8",
+  /** For Pulumi programs where PATH has none of 22 or later. */
+  node: "22.23.3",
 } as const;
 
 /** `major.minor.patch`; a missing patch is 0. */
