@@ -16,7 +16,7 @@ export async function serve(options: PluginOptions): Promise<grpc.Server> {
     "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
   });
   // The engine copes with methods that are not there (invoke, construct, …): UNIMPLEMENTED is the library's own answer.
-  server.addService(ResourceProviderService as unknown as grpc.ServiceDefinition, {
+  server.addService(ResourceProviderService, {
     handshake: unary(plugin.handshake.bind(plugin)),
     attach: unary(plugin.attach.bind(plugin)),
     getPluginInfo: unary(plugin.getPluginInfo.bind(plugin)),

@@ -18,6 +18,12 @@ export function isObject(value: unknown): value is Properties {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A copy without some of its properties. */
+export function without<T extends object, K extends keyof T & string>(value: T, ...names: readonly K[]): Omit<T, K> {
+  const left = Object.entries(value).filter(([name]) => !(names as readonly string[]).includes(name));
+  return Object.fromEntries(left) as Omit<T, K>;
+}
+
 export function fromStruct(struct: Struct | undefined): Unwrapped {
   const secrets = new Set<string>();
   const values: Properties = {};

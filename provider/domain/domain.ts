@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
+import { without } from "../core/values";
 import { isOurs, markOf, refusal } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
@@ -53,7 +54,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const pending = pendingRestart(seen);
     if (pending.length > 0)
       ctx.warn(`${known.name}: changed in the definition, not yet in the running machine: ${pending.join(", ")}`);
-    const { uuid: _uuid, running: _running, ...inputs } = known;
+    const inputs = without(known, "uuid", "running");
     return { inputs: seenInputs(inputs, seen), outputs: { uuid: seen.uuid, running: seen.running } };
   },
 
@@ -90,7 +91,9 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const left = ctx.deadline === undefined ? Infinity : Math.floor((ctx.deadline - Date.now()) / 1000 / 2);
     const grace = Math.max(1, Math.min(GRACE_SECONDS, left));
     await onHost(ctx, state.host, `removing machine ${state.name}`, removeScript(state, id, grace), {
-      onLine: ctx.progress,
+      onLine: (line) => {
+        ctx.progress(line);
+      },
     });
   },
 };

@@ -1,3 +1,4 @@
+import { without } from "../core/values";
 import { formatCpus } from "../libvirt/cpulist";
 import { emulatorAffinity, ioThreadAffinity, sameCpus, vcpuAffinity } from "./inspect";
 import type { SeenDomain } from "./inspect";
@@ -13,9 +14,8 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
   const { inactive } = seen;
   const { vcpuPins, emulatorPin, ioThreadPin } = seenPins(known, seen);
   const sameSeed = inactive.seedDigest === undefined || inactive.seedDigest === seedDigest(known.cloudInit);
-  const { numaNode: _node, hugepageBytes: _size, ...rest } = known;
   return {
-    ...rest,
+    ...without(known, "numaNode", "hugepageBytes"),
     type: inactive.type === known.type ? known.type : (inactive.type as DomainInputs["type"]),
     vcpus: inactive.vcpus,
     vcpuPins,

@@ -108,6 +108,6 @@ const EFFECTS = {
 export function diffDomain(olds: DomainInputs & DomainOutputs, news: DomainInputs): Change[] {
   const changes = changesOf<DomainInputs>(olds, news, EFFECTS);
   // Seen by refresh: a machine that this stack wants is down.
-  if (olds.running === false) changes.push({ property: "running", effect: "live" });
+  if (!olds.running) changes.push({ property: "running", effect: "live" });
   return changes;
 }

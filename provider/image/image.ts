@@ -6,6 +6,7 @@ import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
+import { without } from "../core/values";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
@@ -87,7 +88,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
       throw new UserError("an image can't be imported: declare it, and `pulumi up` takes over what has its mark");
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) return undefined;
-    const { path: _path, virtualSizeBytes: _size, ...inputs } = known;
+    const inputs = without(known, "path", "virtualSizeBytes");
     const outputs = { path: id, virtualSizeBytes: seen.virtualSizeBytes };
     if (!isOurs(seen.sidecar?.mark, known.owner)) {
       ctx.warn(`${where(known.host)}: ${id} is there, but not ours any more`);

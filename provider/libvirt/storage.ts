@@ -137,10 +137,11 @@ function poolName(storage: string): string {
   return storage.split("/").pop() ?? storage;
 }
 
+/** Anything else beside a file is not our mark. */
 function parseSidecar(text: string): Sidecar | undefined {
   try {
-    const value = JSON.parse(text) as Sidecar;
-    return value.schema === 1 && typeof value.mark === "object" ? value : undefined;
+    const value = JSON.parse(text) as Partial<Sidecar> | null;
+    return value?.schema === 1 && typeof value.mark === "object" ? (value as Sidecar) : undefined;
   } catch {
     return undefined;
   }

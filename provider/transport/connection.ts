@@ -104,14 +104,16 @@ export class Connection {
         this.client.removeListener("close", onLost);
         finish();
       };
-      const stop = (error: unknown): void => {
+      const stop = (error: Error): void => {
         settle(() => {
           channel?.signal("TERM");
           channel?.close();
-          reject(error as Error);
+          reject(error);
         });
       };
-      const onAbort = (): void => stop(signal?.reason);
+      const onAbort = (): void => {
+        stop(signal?.reason as Error);
+      };
       const onLost = (): void => {
         settle(() => reject(new DroppedError(`${where(this.at)}: the connection broke while a command ran`)));
       };

@@ -3,6 +3,7 @@ import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Change, Kind } from "../core/kind";
+import { without } from "../core/values";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
@@ -78,7 +79,7 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
       ctx.warn(`${where(known.host)}: ${id} is there, but not ours any more`);
       return undefined;
     }
-    const { path: _path, ...inputs } = known;
+    const inputs = without(known, "path");
     const overlays = inputs.format === "qcow2" && inputs.base !== undefined;
     return {
       inputs: {

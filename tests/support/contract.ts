@@ -205,7 +205,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       await shell(host.setAffinity(pid, thread, "0-1"));
       const seen = await domainKind.read(ctx, id, made);
       expect(seen?.inputs.vcpuPins).to.deep.equal(["0-1"]);
-      await domainKind.update(ctx, id, { ...made, ...seen?.inputs } as typeof made, inputs);
+      await domainKind.update(ctx, id, { ...made, ...seen?.inputs }, inputs);
       expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
     });
 

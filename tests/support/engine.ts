@@ -170,7 +170,7 @@ export class EngineProject {
     const eventLog = args.find((argument) => argument.startsWith("--event-log="))?.slice("--event-log=".length);
     return new Promise((resolve, reject) => {
       // A process group of its own, so that killing it also ends the language host and the plugin.
-      const child = spawn(command ?? "pulumi", rest, {
+      const child = spawn(command, rest, {
         cwd: this.folder,
         env: this.env,
         detached: true,

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { DOMParser, XMLSerializer } from "@xmldom/xmldom";
 import type { Element } from "@xmldom/xmldom";
+import { without } from "../../../provider/core/values";
 import { parseCpus } from "../../../provider/libvirt/cpulist";
 
 /** What virsh prints behind "error: ". */
@@ -208,8 +209,7 @@ export class SimulatedLibvirt {
   }
 
   undefinePool(name: string): string {
-    const { [name]: _gone, ...others } = this.pools();
-    this.savePools(others);
+    this.savePools(without(this.pools(), name));
     return "";
   }
 
@@ -236,8 +236,7 @@ export class SimulatedLibvirt {
   private off(domain: StoredDomain): void {
     if (domain.pid) fs.rmSync(path.join(this.root, `proc/${domain.pid}`), { recursive: true, force: true });
     fs.rmSync(path.join(this.root, `run/libvirt/qemu/${domain.name}.pid`), { force: true });
-    const { live: _live, pid: _pid, ...rest } = domain;
-    this.save(rest);
+    this.save(without(domain, "live", "pid"));
   }
 
   private writeThreads(domain: StoredDomain, root: Element): void {

@@ -93,7 +93,7 @@ export class SshServer {
       context.key.data.equals(allowed.getPublicSSH());
     if (!known) context.reject(["publickey"]);
     else if (!context.signature || !context.blob) context.accept();
-    else if (allowed.verify(context.blob, context.signature, context.hashAlgo) === true) context.accept();
+    else if (allowed.verify(context.blob, context.signature, context.hashAlgo)) context.accept();
     else context.reject(["publickey"]);
   }
 
