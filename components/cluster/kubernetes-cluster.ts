@@ -20,7 +20,7 @@ export interface KubernetesClusterArgs {
 
 /**
  * Kubernetes on machines that are there: runtime on every node at once, the first control plane, the others one after the
- * other, workers at once, the pod network. The plugin's provider comes with the options, as `providers: [kvmesh]`.
+ * other, workers at once, the pod network. What belongs to one node has the node's name, which is unique in the stack. The plugin's provider comes with the options, as `providers: [kvmesh]`.
  */
 export class KubernetesCluster extends pulumi.ComponentResource {
   /** Secret. Context, cluster and user are named after the cluster. */
@@ -36,16 +36,16 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     validateCluster({ ...args, environment: args.owner.environment });
     super("kvmesh:cluster:KubernetesCluster", name, {}, opts);
     const { spec, nodes, owner } = args;
-    const runtimes = new Map(nodes.map((node) => [node, this.runtime(name, node, args)]));
+    const runtimes = new Map(nodes.map((node) => [node, this.runtime(node, args)]));
     const [first, ...others] = nodes.filter((node) => node.role === "control-plane") as [ReadyNode, ...ReadyNode[]];
     const workers = nodes.filter((node) => node.role === "worker");
 
-    this.controlPlane = this.firstControlPlane(name, first, runtimes.get(first)!, args);
+    this.controlPlane = this.firstControlPlane(first, runtimes.get(first)!, args);
     const members: Member[] = [];
     // etcd takes one new member at a time.
     for (const node of others)
-      members.push(this.member(name, node, [runtimes.get(node)!, ...members.slice(-1)], first, args));
-    for (const node of workers) members.push(this.member(name, node, [runtimes.get(node)!], first, args));
+      members.push(this.member(node, [runtimes.get(node)!, ...members.slice(-1)], first, args));
+    for (const node of workers) members.push(this.member(node, [runtimes.get(node)!], first, args));
 
     this.kubeconfig = this.controlPlane.kubeconfig;
     this.kubernetes = new Provider(
@@ -85,7 +85,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     const labels = labelled.map(
       (node) =>
         new NodePatch(
-          `${name}-${node.name}-labels`,
+          `${node.name}-labels`,
           { metadata: { name: node.name, labels: node.labels } },
           { ...inside, parent: this, dependsOn: [roster] },
         ),
@@ -94,9 +94,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     this.registerOutputs({ kubeconfig: this.kubeconfig });
   }
 
-  private runtime(name: string, node: ReadyNode, { owner, spec }: KubernetesClusterArgs): NodeRuntime {
+  private runtime(node: ReadyNode, { owner, spec }: KubernetesClusterArgs): NodeRuntime {
     return new NodeRuntime(
-      `${name}-${node.name}-runtime`,
+      `${node.name}-runtime`,
       {
         endpoint: node.endpoint,
         owner,
@@ -109,14 +109,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     );
   }
 
-  private firstControlPlane(
-    name: string,
-    node: ReadyNode,
-    runtime: NodeRuntime,
-    args: KubernetesClusterArgs,
-  ): ControlPlane {
+  private firstControlPlane(node: ReadyNode, runtime: NodeRuntime, args: KubernetesClusterArgs): ControlPlane {
     return new ControlPlane(
-      `${name}-${node.name}`,
+      node.name,
       {
         endpoint: node.endpoint,
         owner: args.owner,
@@ -132,7 +127,6 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   }
 
   private member(
-    name: string,
     node: ReadyNode,
     after: readonly pulumi.Resource[],
     first: ReadyNode,
@@ -140,7 +134,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   ): Member {
     const { endpoint } = args.spec;
     return new Member(
-      `${name}-${node.name}`,
+      node.name,
       {
         endpoint: node.endpoint,
         owner: args.owner,

@@ -50,41 +50,34 @@ describe("KubernetesCluster", () => {
     const named = (name: string): RecordedResource =>
       made.find((one) => one.name === name && one.type.startsWith("kvmesh:index:"))!;
     expect(made.filter((one) => one.type === "kvmesh:index:ControlPlane").map((one) => one.name)).to.deep.equal([
-      "main-cp-0",
+      "cp-0",
     ]);
     expect(made.filter((one) => one.type === "kvmesh:index:NodeRuntime")).to.have.length(5);
-    expect(named("main-cp-1").dependsOn).to.include.members(["main-cp-0", "main-cp-1-runtime"]);
-    expect(named("main-cp-2").dependsOn).to.include.members(["main-cp-0", "main-cp-1"]);
-    for (const worker of ["main-w-0", "main-w-1"]) {
-      expect(named(worker).dependsOn).to.include("main-cp-0");
-      expect(named(worker).dependsOn).to.not.include.members(["main-cp-1"]);
-      expect(
-        named(worker).dependsOn.filter((one) => one.startsWith("main-w-") && !one.endsWith("runtime")),
-      ).to.deep.equal([]);
+    expect(named("cp-1").dependsOn).to.include.members(["cp-0", "cp-1-runtime"]);
+    expect(named("cp-2").dependsOn).to.include.members(["cp-0", "cp-1"]);
+    for (const worker of ["w-0", "w-1"]) {
+      expect(named(worker).dependsOn).to.include("cp-0");
+      expect(named(worker).dependsOn).to.not.include.members(["cp-1"]);
+      expect(named(worker).dependsOn.filter((one) => one.startsWith("w-") && !one.endsWith("runtime"))).to.deep.equal(
+        [],
+      );
     }
-    expect(named("main-w-0").inputs).to.deep.include({ role: "worker", apiEndpoint: "10.0.0.5:6443", name: "w-0" });
-    expect((named("main-w-0").inputs.controlPlane as { address: string }).address).to.equal("10.0.0.10");
+    expect(named("w-0").inputs).to.deep.include({ role: "worker", apiEndpoint: "10.0.0.5:6443", name: "w-0" });
+    expect((named("w-0").inputs.controlPlane as { address: string }).address).to.equal("10.0.0.10");
   });
 
   it("is ready when every node is: the roster waits for all of them and for the pod network", async () => {
     const made = await declare([...three, ...two], virtualIp);
     const roster = made.find((one) => one.type === "kvmesh:index:Roster")!;
     expect(roster.inputs.nodes).to.deep.equal(["cp-0", "cp-1", "cp-2", "w-0", "w-1"]);
-    expect(roster.dependsOn).to.include.members([
-      "main-cp-0",
-      "main-cp-1",
-      "main-cp-2",
-      "main-w-0",
-      "main-w-1",
-      "main-network-daemons",
-    ]);
+    expect(roster.dependsOn).to.include.members(["cp-0", "cp-1", "cp-2", "w-0", "w-1", "main-network-daemons"]);
   });
 
   it("lets everything inside the cluster die with the control plane", async () => {
     const made = await declare([...three, ...two], virtualIp);
     const inside = made.filter((one) => one.type.startsWith("kubernetes:") && one.custom);
     expect(inside.length).to.be.greaterThan(5);
-    for (const one of inside) expect(one.deletedWith, one.name).to.equal("main-cp-0");
+    for (const one of inside) expect(one.deletedWith, one.name).to.equal("cp-0");
   });
 
   it("labels nodes through the API, and only those that have labels", async () => {
