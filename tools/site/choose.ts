@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { probeKvm } from "./kvm-probe";
 import { onPath, run } from "./run";
+import { readState } from "./state";
 import type { Report, SiteChoice, SiteOptions } from "./types";
 
 /** What of this computer decides, so that the choice itself is a pure function. */
@@ -54,8 +55,19 @@ export function decide(machine: Machine): SiteChoice {
   };
 }
 
-/** Looks at this computer; booting the test guest takes 2 to 25 s where /dev/kvm is there. */
+/**
+ * Looks at this computer, once a process; booting the test guest takes 2 to 25 s where /dev/kvm is there. While a site is up,
+ * its kind is the answer.
+ */
 export async function chooseSite(report: Report, options: SiteOptions = {}): Promise<SiteChoice> {
+  const state = readState();
+  if (state) return { kind: state.kind, reasons: [`a site of this kind is up since ${state.createdAt}`] };
+  return (looked ??= look(report, options));
+}
+
+let looked: Promise<SiteChoice> | undefined;
+
+async function look(report: Report, options: SiteOptions): Promise<SiteChoice> {
   const linux = process.platform === "linux";
   const uid = process.getuid?.() ?? -1;
   const machine: Omit<Machine, "kvmProblem"> = {
@@ -76,8 +88,5 @@ export async function chooseSite(report: Report, options: SiteOptions = {}): Pro
     : fs.existsSync("/dev/kvm")
       ? await probeKvm(report, options)
       : "no /dev/kvm on this computer";
-  const choice = decide({ ...machine, kvmProblem });
-  report(`site: ${choice.kind}`);
-  for (const reason of choice.reasons) report(`  ${reason}`);
-  return choice;
+  return decide({ ...machine, kvmProblem });
 }

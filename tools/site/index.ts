@@ -1,10 +1,10 @@
 /** What a stack runs on where the user has no host: the best site that this computer can be. */
 import { chooseSite } from "./choose";
-import { emulatedDown, emulatedParts, emulatedUp } from "./emulated";
+import { emulatedDown, emulatedHostUp, emulatedParts, emulatedUp } from "./emulated";
 import { hardwareDown, hardwareParts, hardwareUp } from "./hardware";
 import { emulatedNeeds, ensurePackages } from "./packages";
 import { locked, readState } from "./state";
-import { type Report, type Site, SiteError, type SiteOptions, type SiteStatus } from "./types";
+import { type HostOnly, type Report, type Site, SiteError, type SiteOptions, type SiteStatus } from "./types";
 
 export * from "./types";
 export { chooseSite } from "./choose";
@@ -24,6 +24,14 @@ export async function siteUp(report: Report, options: SiteOptions = {}): Promise
   });
 }
 
+/** The emulated KVM host alone: a real libvirt over real SSH, for tests. Taken down by siteDown like any site. */
+export async function hostUp(report: Report, options: SiteOptions = {}): Promise<HostOnly> {
+  return locked(report, async () => {
+    await ensurePackages(emulatedNeeds, report, options);
+    return emulatedHostUp(report);
+  });
+}
+
 async function chosenKind(report: Report, options: SiteOptions): Promise<"kvm" | "emulated"> {
   const choice = await chooseSite(report, options);
   if (choice.kind === "none") throw new SiteError(`no site can be made on this computer: ${choice.reasons.join("; ")}`);
@@ -34,7 +42,10 @@ async function chosenKind(report: Report, options: SiteOptions): Promise<"kvm" |
 export async function siteDown(report: Report): Promise<void> {
   await locked(report, async () => {
     const state = readState();
-    if (!state) return report("no site is up");
+    if (!state) {
+      report("no site is up");
+      return;
+    }
     report(`taking the ${state.kind} site down`);
     await (state.kind === "kvm" ? hardwareDown(state, report) : emulatedDown(state));
     report("the site is gone; what it was made from is kept in the cache");

@@ -50,7 +50,7 @@ export async function probeKvm(report: Report, options: SiteOptions): Promise<st
         "unshare",
         ["--mount", "/bin/bash", path.join(scriptsDir(), "kvm-guest.sh"), rootPath(hostRecipe), kernel, ...guest],
       ];
-  const { code, stdout, stderr } = await run(command as string, args as string[], {
+  const { code, stdout, stderr } = await run(command, args, {
     allowFailure: true,
     timeoutMs: LIMIT_MS,
     // QEMU pauses a guest that the processor can't run, and waits for a person.

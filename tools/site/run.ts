@@ -23,6 +23,9 @@ export interface RunResult {
 }
 
 const PROGRESS_MS = 5_000;
+/** As the shell and timeout(1) have them. */
+const KILLED = 137;
+const TIMED_OUT = 124;
 
 /**
  * Runs a local command to its end. With `report`, a line every 5 s says what runs, for how long, and its last output.
@@ -57,31 +60,27 @@ export async function run(command: string, args: readonly string[], options: Run
     const seconds = Math.round((Date.now() - started) / 1000);
     options.report?.(`  ${what}: ${seconds} s${last ? ` (${last.slice(0, 90)})` : ""}`);
   }, PROGRESS_MS);
-  let timedOut = false;
-  const timer =
-    options.timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => ((timedOut = true), child.kill("SIGKILL")), options.timeoutMs);
+  const limit = { reached: false };
+  const atLimit = (): void => {
+    limit.reached = true;
+    child.kill("SIGKILL");
+  };
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(atLimit, options.timeoutMs);
   try {
     const code = await new Promise<number>((resolve, reject) => {
-      child.on("error", (error: NodeJS.ErrnoException) =>
-        reject(
-          new SiteError(
-            error.code === "ENOENT" ? `${what}: the command ${command} is not installed` : `${what}: ${error.message}`,
-          ),
-        ),
-      );
-      child.on("close", (status) => resolve(status ?? 137));
+      child.on("error", (error: NodeJS.ErrnoException) => {
+        const missing = error.code === "ENOENT" ? `the command ${command} is not installed` : error.message;
+        reject(new SiteError(`${what}: ${missing}`));
+      });
+      child.on("close", (status) => resolve(status ?? KILLED));
     });
-    if ((code !== 0 || timedOut) && !options.allowFailure) {
+    if (limit.reached && !options.allowFailure)
+      throw new SiteError(`${what}: no end after ${options.timeoutMs! / 1000} s`);
+    if (code !== 0 && !options.allowFailure) {
       const tail = (stderr || stdout).trim().split("\n").slice(-8).join("\n  ");
-      throw new SiteError(
-        timedOut
-          ? `${what}: no end after ${options.timeoutMs! / 1000} s`
-          : `${what}: failed with exit code ${code}\n  ${tail}`,
-      );
+      throw new SiteError(`${what}: failed with exit code ${code}\n  ${tail}`);
     }
-    return { code: timedOut ? 124 : code, stdout, stderr };
+    return { code: limit.reached ? TIMED_OUT : code, stdout, stderr };
   } finally {
     clearInterval(ticker);
     clearTimeout(timer);

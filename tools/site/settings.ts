@@ -19,6 +19,21 @@ const NAMESPACED_KUBE_PROXY = {
   conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
 };
 
+/** Drivers for what an emulated machine doesn't have or can't use faster than without. */
+const NO_DRIVERS = [
+  ...["kvm", "kvm_amd", "kvm_intel", "ahci", "qemu_fw_cfg", "efi_pstore", "serio_raw"],
+  ...["aesni_intel", "ghash_clmulni_intel", "sha1_ssse3", "sha256_ssse3", "sha512_ssse3"],
+];
+
+/**
+ * Kernel arguments of emulated machines, where every instruction counts: nothing to mitigate, four levels of page tables, no
+ * file system check of a fresh disk. From BIOS to SSH they take a fifth of the processor time away.
+ */
+export const emulatedKernelArguments = [
+  ...["mitigations=off", "no5lvl", "fsck.mode=skip", `modprobe.blacklist=${NO_DRIVERS.join(",")}`],
+  ...["modprobe@drm.service", "modprobe@efi_pstore.service"].map((unit) => `systemd.mask=${unit}`),
+].join(" ");
+
 export function emulatedSettings(): SiteSettings {
   return {
     accelerator: "qemu",

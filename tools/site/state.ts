@@ -13,7 +13,7 @@ export interface SiteState {
   readonly createdAt: string;
   readonly subnet: Subnet;
   /** Read-only roots in the cache that machines of the site stand on. */
-  readonly roots: { readonly host: string; readonly node: string } | undefined;
+  readonly roots: { readonly host: string; readonly node: string | undefined } | undefined;
   processes: ProcessRecord[];
   /** Interfaces of this computer. */
   links: string[];
@@ -34,13 +34,17 @@ export function readState(): SiteState | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const state = JSON.parse(text) as SiteState;
-  if (state.schema !== 1) {
+  const state = JSON.parse(text) as SiteState | { readonly schema: unknown };
+  if (!isCurrent(state)) {
     throw new SiteError(
       `${file()} is of schema ${String(state.schema)}, made by another version of kvmesh; take the site down with that one`,
     );
   }
   return state;
+}
+
+function isCurrent(state: SiteState | { readonly schema: unknown }): state is SiteState {
+  return state.schema === 1;
 }
 
 export function writeState(state: SiteState): void {

@@ -82,6 +82,9 @@ export interface Site {
   readonly settings: SiteSettings;
 }
 
+/** The emulated host without a machine beside it and without an image. */
+export type HostOnly = Pick<Site, "host" | "network" | "identityFile">;
+
 export interface SiteOptions {
   /** Install packages without asking. */
   readonly yes?: boolean;

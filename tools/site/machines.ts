@@ -1,0 +1,116 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { ensureKey } from "./keys";
+import { startMachine, type RunningMachine } from "./namespaces";
+import { hostAddress, ip, machineAddress, ownAddress, siteNetwork, type Subnet } from "./network";
+import { siteDir } from "./paths";
+import { once } from "./roots";
+import { run } from "./run";
+import { machineKubelet } from "./settings";
+import type { SiteState } from "./state";
+import type { SiteEndpoint } from "./types";
+
+/** Names of the emulated site's machines: in messages, in ssh_config, as host names. */
+export const HOST = "host";
+export const EXISTING = "cp1";
+/** The host's bridge, and its folder for images and disks. */
+export const BRIDGE = "br0";
+export const STORAGE = "/var/lib/kvmesh";
+
+/** The client's key of the site; made at the first call. */
+export async function clientKey(): Promise<{ readonly file: string; readonly publicKey: string }> {
+  const file = path.join(siteDir(), "id_ed25519");
+  return { file, publicKey: await ensureKey(file) };
+}
+
+/** Where a machine's SSH server will be, with the host key that is pinned for it. */
+export async function endpointOf(name: string, subnet: Subnet): Promise<SiteEndpoint> {
+  const address = name === HOST ? hostAddress(subnet) : machineAddress(subnet);
+  return { address, port: 22, user: "root", hostKey: await ensureKey(hostKeyPath(name)) };
+}
+
+const hostKeyPath = (name: string): string => path.join(siteDir(), "hostkeys", name);
+
+async function loginFiles(name: string): Promise<Record<string, string>> {
+  return {
+    authorized_keys: `${(await clientKey()).publicKey} kvmesh\n`,
+    host_key: fs.readFileSync(hostKeyPath(name), "utf8"),
+    "host_key.pub": fs.readFileSync(`${hostKeyPath(name)}.pub`, "utf8"),
+  };
+}
+
+/** The emulated KVM host, with a bridge that this computer has an interface on. */
+export async function startHost(root: string, subnet: Subnet): Promise<RunningMachine> {
+  const host = await startMachine({
+    name: HOST,
+    dir: path.join(siteDir(), HOST),
+    lower: root,
+    init: "host-init.sh",
+    keep: { storage: STORAGE, libvirt: "/var/lib/libvirt" },
+    devices: ["net/tun"],
+    files: { hostname: "kvm-host\n", ...(await loginFiles(HOST)) },
+  });
+  const inside = host.init.pid;
+  await ip(["link", "set", "lo", "up"], inside);
+  await ip(["link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"], inside);
+  await ip(["addr", "add", `${hostAddress(subnet)}/24`, "dev", BRIDGE], inside);
+  await ip(["link", "set", BRIDGE, "up"], inside);
+  await ip(["link", "add", subnet.device, "type", "veth", "peer", "name", "uplink", "netns", String(inside)]);
+  await ip(["link", "set", "uplink", "master", BRIDGE, "up"], inside);
+  await ip(["addr", "add", `${ownAddress(subnet)}/24`, "dev", subnet.device]);
+  await ip(["link", "set", subnet.device, "up"]);
+  return host;
+}
+
+/** The machine that exists already: a node root at native speed, with a cable to the host's bridge. */
+export async function startExisting(root: string, state: SiteState, host: RunningMachine): Promise<RunningMachine> {
+  const { subnet } = state;
+  const dir = path.join(siteDir(), EXISTING);
+  await copyOnce(path.join(root, "var/lib/containerd"), path.join(dir, "keep/containerd"));
+  const machine = await startMachine({
+    name: EXISTING,
+    dir,
+    lower: root,
+    init: "node-init.sh",
+    keep: { containerd: "/var/lib/containerd", kubelet: "/var/lib/kubelet", etcd: "/var/lib/etcd", log: "/var/log" },
+    devices: ["kmsg", "net/tun"],
+    cgroup: state.cgroups[0],
+    files: {
+      hostname: `${EXISTING}\n`,
+      address: `${machineAddress(subnet)}\n`,
+      nameservers: siteNetwork(subnet, BRIDGE)
+        .nameservers.map((server) => `${server}\n`)
+        .join(""),
+      "kubelet.yaml": machineKubelet(),
+      ...(await loginFiles(EXISTING)),
+    },
+  });
+  const [inside, outside] = [machine.init.pid, host.init.pid];
+  await ip([
+    "link",
+    "add",
+    "eth0",
+    "netns",
+    String(inside),
+    "type",
+    "veth",
+    "peer",
+    "name",
+    EXISTING,
+    "netns",
+    String(outside),
+  ]);
+  await ip(["link", "set", EXISTING, "master", BRIDGE, "up"], outside);
+  await ip(["link", "set", "lo", "up"], inside);
+  await ip(["addr", "add", `${machineAddress(subnet)}/24`, "dev", "eth0"], inside);
+  await ip(["link", "set", "eth0", "up"], inside);
+  await ip(["route", "add", "default", "via", hostAddress(subnet)], inside);
+  return machine;
+}
+
+/** The images that stand in the root, in a folder of the machine's own: overlayfs can't hold containerd's overlays. */
+async function copyOnce(from: string, to: string): Promise<void> {
+  await once(to, async (partial) => {
+    await run("cp", ["--archive", "--reflink=auto", from, partial]);
+  });
+}
