@@ -32,6 +32,7 @@ export async function endpointOf(name: string, subnet: Subnet): Promise<SiteEndp
 const hostKeyPath = (name: string): string => path.join(siteDir(), "hostkeys", name);
 
 async function loginFiles(name: string): Promise<Record<string, string>> {
+  await ensureKey(hostKeyPath(name));
   return {
     authorized_keys: `${(await clientKey()).publicKey} kvmesh\n`,
     host_key: fs.readFileSync(hostKeyPath(name), "utf8"),
