@@ -5,7 +5,7 @@ import { SshTransport } from "../../provider/transport/ssh";
 import { runWithReport } from "../../report/run";
 import { probeHost } from "../facts";
 import { gatewayUrl, measureCanary, openCluster, proveStrict } from "../measure";
-import { chooseSite, siteUp, type Site } from "../site";
+import { chooseSite, siteStatus, siteUp, type Site } from "../site";
 import { pulumiEnv } from "../toolchain";
 import { QuickstartError } from "./errors";
 import { offlinePreview } from "./offline-preview";
@@ -24,14 +24,17 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
   const report = (line: string): void => say(`  ${line}`);
   const phases = new Phases(say);
 
-  const choice = await chooseSite(report, { yes: options.yes });
-  if (choice.kind === "none") return offlinePreview(choice.reasons, places, say);
-  say(`Site: ${choice.kind}`);
-  for (const reason of choice.reasons) say(`  ${reason}`);
+  // A site that is there stays what it is; trying the hardware again would only take time.
+  let kind = (await siteStatus()).kind;
+  if (kind === undefined) {
+    const choice = await phases.run("choose a site", () => chooseSite(report, { yes: options.yes }));
+    if (choice.kind === "none") return offlinePreview(choice.reasons, places, say);
+    kind = choice.kind;
+  }
 
   const env = await phases.run("tools", () => pulumiEnv(report, { home: path.join(places.data, "pulumi-home") }));
   const session = openSession(places.data, env);
-  const site = await phases.run("site", () => siteUp(report, { yes: options.yes }));
+  const site = await phases.run("site", () => siteUp(report, { yes: options.yes, kind }));
   const canary = await phases.run("stack", () => writeStack(options, site, places, session, report));
 
   const up = await phases.run("pulumi up", () =>
