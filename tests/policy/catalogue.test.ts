@@ -1,8 +1,11 @@
 import { expect } from "chai";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { catalogue } from "../../policies/catalogue";
 import { environmentOf } from "../../policies/environment";
 import { typeMatcher } from "../../policies/frame";
 import { policies, policiesFor } from "../../policies/pack";
+import { catalogueTables } from "../../report/catalogue-table";
 
 describe("the policy pack", () => {
   it("has a policy for every active rule, and none for a planned one or without a rule", () => {
@@ -17,6 +20,11 @@ describe("the policy pack", () => {
       expect(id).to.match(/^[a-z0-9]+(-[a-z0-9]+)+$/);
       expect(remedy, id).to.match(/\.$/);
     }
+  });
+
+  it("is what docs/policies.md says", () => {
+    const page = fs.readFileSync(path.resolve(__dirname, "../../../docs/policies.md"), "utf8");
+    expect(page).to.include(catalogueTables());
   });
 
   it("judges at the time that the catalogue says", () => {
