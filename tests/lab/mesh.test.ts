@@ -12,6 +12,9 @@ const requests = 2_000;
 /** The Service's address, which no kube-proxy serves: only what a sidecar captures arrives. */
 const service = { url: "http://10.96.0.50/", host: "web" };
 
+/** No network but loopback, on which the CLI talks to its plugins. */
+const offline = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"];
+
 /** The stack: our components, with the weights that a test asks for. */
 const program = (weights: Readonly<Record<string, number>>): string => `
   const fs = require("node:fs");
@@ -73,8 +76,10 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
     for (const end of ends.reverse()) await end();
   });
 
+  /** Where the API server can be reached, and not for ever. */
+  const inLab = (): readonly string[] => ["timeout", "--kill-after=5", "120", ...lab.inside];
   const up = async (): Promise<EngineResult> => {
-    const result = await project.up({ wrapper: lab.inside });
+    const result = await project.up({ wrapper: inLab() });
     expect(result.code, result.text).to.equal(0);
     return result;
   };
@@ -138,7 +143,7 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
   it("previews the deployed stack in bounded time when its API server can't be reached", async () => {
     project.setProgram(program({ v1: 80, v2: 20 }));
     const started = Date.now();
-    const result = await project.preview({ wrapper: ["unshare", "--net"] });
+    const result = await project.preview({ wrapper: offline });
     const seconds = (Date.now() - started) / 1000;
     expect(result.code, result.text).to.equal(0);
     expect(changesIn(result)).to.include({ update: 1 });
@@ -148,7 +153,7 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
 
   it("destroys the route before the rule that it refers to", async () => {
     await lab.removePods("shop");
-    const result = await project.destroy({ wrapper: lab.inside });
+    const result = await project.destroy({ wrapper: inLab() });
     expect(result.code, result.text).to.equal(0);
     const deleted = result.events.flatMap(({ resOutputsEvent }) =>
       resOutputsEvent?.metadata.op === "delete" ? [resOutputsEvent.metadata.type.split(":").at(-1)] : [],

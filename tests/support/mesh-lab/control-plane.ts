@@ -14,6 +14,8 @@ export interface ControlPlaneBinaries {
 const controllers = [
   "deployment-controller",
   "endpointslice-controller",
+  // The Kubernetes provider deletes in the foreground, which this controller brings to its end.
+  "garbage-collector-controller",
   "namespace-controller",
   "replicaset-controller",
   "root-ca-certificate-publisher-controller",

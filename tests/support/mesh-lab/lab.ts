@@ -45,11 +45,19 @@ export class MeshLab {
       network: this.network,
       processes: this.processes,
       controlPlane: this.controlPlane,
-      pilotAgent: binaries["pilot-agent"],
-      envoy: binaries.envoy,
+      pilotAgent: this.shared(binaries["pilot-agent"]),
+      envoy: this.shared(binaries.envoy),
       echo: binaries.echo,
-      bootstrap: binaries.bootstrap,
+      bootstrap: this.shared(binaries.bootstrap),
     };
+  }
+
+  /** A file that istio-proxy's user may read: what lies in root's home is out of its reach. */
+  private shared(file: string): string {
+    const there = path.join(this.folder, path.basename(file));
+    fs.copyFileSync(file, there, fs.constants.COPYFILE_FICLONE);
+    fs.chmodSync(there, 0o755);
+    return there;
   }
 
   async start(): Promise<void> {
