@@ -11,10 +11,10 @@ import { isAlive, type ProcessRecord } from "../../tools/site/processes";
 const isRoot = process.getuid?.() === 0 && process.platform === "linux";
 
 /** What of a site is on this computer. */
-function traces(data: string, state: Pick<SiteState, "subnet" | "cgroups">): Record<string, unknown> {
+function traces(data: string, state: SiteState): Record<string, unknown> {
   const groups = state.cgroups.flatMap((name) => ["-o", "-name", name]).slice(1);
   return {
-    link: spawnSync("ip", ["link", "show", state.subnet.device]).status === 0,
+    link: spawnSync("ip", ["link", "show", state.subnet!.device]).status === 0,
     mounts: fs
       .readFileSync("/proc/mounts", "utf8")
       .split("\n")

@@ -58,9 +58,9 @@ describe("the choice of a site", () => {
 describe("the site's network", () => {
   it("is the first that nothing overlaps", () => {
     expect(freeSubnet([], [])).to.deep.equal({ prefix: "10.89.0", device: "kvmesh0" });
-    expect(freeSubnet(["10.89.0.7", "10.89.1.0/24", "10.89.2.128/25"], ["kvmesh0"])).to.deep.equal({
-      prefix: "10.89.3",
-      device: "kvmesh1",
+    expect(freeSubnet(["10.89.0.7", "10.89.1.0/24", "10.89.2.128/25"], ["kvmesh3"])).to.deep.equal({
+      prefix: "10.89.4",
+      device: "kvmesh4",
     });
     expect(freeSubnet(["10.88.0.0/13"], [])).to.equal(undefined);
   });

@@ -20,7 +20,7 @@ export interface BaseImageRecipe {
 export async function ensureBaseImage(report: Report, recipe: BaseImageRecipe): Promise<SiteImage> {
   const script = path.join(scriptsDir(), "base-image.sh");
   const id = key(path.basename(recipe.node), recipe.kernelArguments, fs.readFileSync(script, "utf8"));
-  const folder = await once(path.join(cacheDir(), "base-images", id), async (partial) => {
+  const folder = await once(path.join(cacheDir(), "base-images", id), report, async (partial) => {
     report("making the machines' base image");
     fs.mkdirSync(partial);
     await run("unshare", ["--mount", "/bin/bash", script, recipe.tools, recipe.node, partial, recipe.kernelArguments], {

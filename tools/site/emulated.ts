@@ -3,9 +3,19 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { ensureBaseImage } from "./base-image";
 import { charts } from "./ingredients";
-import { BRIDGE, clientKey, endpointOf, EXISTING, HOST, startExisting, startHost, STORAGE } from "./machines";
+import {
+  BRIDGE,
+  clientKey,
+  connectHost,
+  endpointOf,
+  EXISTING,
+  HOST,
+  startExisting,
+  startHost,
+  STORAGE,
+} from "./machines";
 import { removeCgroups, type RunningMachine } from "./namespaces";
-import { chooseSubnet, siteNetwork } from "./network";
+import { chooseSubnet, linkIsOurs, removeLink, siteNetwork, type Subnet } from "./network";
 import { ensureNodeRoot } from "./node-root";
 import { siteDir } from "./paths";
 import { end, isAlive } from "./processes";
@@ -34,12 +44,9 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
 
   report("starting the emulated KVM host and the machine beside it");
   const started = Date.now();
-  const kvmHost = await startFirst(state, options);
-  record(state, await startExisting(node, state, kvmHost));
-  const endpoints = {
-    [HOST]: await endpointOf(HOST, state.subnet),
-    [EXISTING]: await endpointOf(EXISTING, state.subnet),
-  };
+  const { machine: kvmHost, subnet } = await startFirst(state, options);
+  record(state, await startExisting(node, state.cgroups[0]!, kvmHost, subnet));
+  const endpoints = { [HOST]: await endpointOf(HOST, subnet), [EXISTING]: await endpointOf(EXISTING, subnet) };
   const identityFile = (await clientKey()).file;
   writeSshFiles(siteDir(), identityFile, endpoints);
   await waitForSsh(siteDir(), HOST, endpoints[HOST], SSH_MS, report);
@@ -51,7 +58,7 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
     kind: "emulated",
     host: { ...endpoints[HOST], bridge: BRIDGE, storage: STORAGE },
     existing: { ...endpoints[EXISTING], name: EXISTING, vcpus: os.cpus().length },
-    network: siteNetwork(state.subnet, BRIDGE),
+    network: siteNetwork(subnet, BRIDGE),
     identityFile,
     baseImage,
     packages: { source: "preinstalled" },
@@ -65,17 +72,18 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
 /** The emulated KVM host alone, for tests against a real libvirt; in a data folder that has no site. */
 export async function emulatedHostUp(report: Report): Promise<HostOnly> {
   const state = await wantedState(report, () => Promise.resolve(undefined));
-  const endpoint = await endpointOf(HOST, state.subnet);
+  const running = isRunning(state);
+  const { subnet } = running ? { subnet: state.subnet! } : await startFirst(state, {});
+  const endpoint = await endpointOf(HOST, subnet);
   const identityFile = (await clientKey()).file;
-  if (!isRunning(state)) {
-    await startFirst(state, {});
+  if (!running) {
     writeSshFiles(siteDir(), identityFile, { [HOST]: endpoint });
     await waitForSsh(siteDir(), HOST, endpoint, SSH_MS, report);
     await waitForLibvirt(report);
   }
   return {
     host: { ...endpoint, bridge: BRIDGE, storage: STORAGE },
-    network: siteNetwork(state.subnet, BRIDGE),
+    network: siteNetwork(subnet, BRIDGE),
     identityFile,
   };
 }
@@ -91,6 +99,7 @@ async function wantedState(
     const gone = Object.values(known.roots!).filter((root) => root !== undefined && !fs.existsSync(root));
     if (gone.length === 0) {
       const dead = known.processes.filter((process) => !isAlive(process)).map((process) => process.name);
+      if (known.subnet && dead.length === 0 && !linkIsOurs(known.subnet.device)) dead.push(known.subnet.device);
       if (dead.length > 0) report(`parts of the site have ended (${dead.join(", ")}): starting it again on its disks`);
       return known;
     }
@@ -102,28 +111,46 @@ async function wantedState(
     schema: 1,
     kind: "emulated",
     createdAt: new Date().toISOString(),
-    subnet: await chooseSubnet(),
     roots,
     processes: [],
-    links: [],
     cgroups: [`kvmesh-${EXISTING}-${randomBytes(3).toString("hex")}`],
   };
   writeState(state);
   return state;
 }
 
-const isRunning = (state: SiteState): boolean => state.processes.length > 0 && state.processes.every(isAlive);
+function isRunning(state: SiteState): boolean {
+  const connected = state.subnet !== undefined && linkIsOurs(state.subnet.device);
+  return connected && state.processes.length > 0 && state.processes.every(isAlive);
+}
 
-/** Clears what is left of an earlier start, then starts the host. */
-async function startFirst(state: SiteState, options: SiteOptions): Promise<RunningMachine> {
+interface FirstMachine {
+  readonly machine: RunningMachine;
+  readonly subnet: Subnet;
+}
+
+/** Clears what is left of an earlier start, then starts the host and puts it on its network: the one it had, or a free one. */
+async function startFirst(state: SiteState, options: SiteOptions): Promise<FirstMachine> {
   await stopProcesses(state);
   await modprobe();
   if (options.hugepages !== undefined) setHugepages(state, options.hugepages);
-  state.links = [state.subnet.device];
-  writeState(state);
-  const host = await startHost(state.roots!.host, state.subnet);
-  record(state, host);
-  return host;
+  const machine = await startHost(state.roots!.host);
+  record(state, machine);
+  for (let tries = 0; tries < 20; tries += 1) {
+    const subnet = state.subnet ?? (await chooseSubnet());
+    if (await connectHost(machine, subnet)) {
+      state.subnet = subnet;
+      writeState(state);
+      return { machine, subnet };
+    }
+    // What runs on the machines knows their addresses: a site that had a network can't move to another.
+    if (state.subnet) {
+      throw new SiteError(
+        `the site's network ${subnet.prefix}.0/24 (${subnet.device}) was taken by another one meanwhile; take this site down and up again`,
+      );
+    }
+  }
+  throw new SiteError("no network could be had: other sites took each free one first");
 }
 
 function record(state: SiteState, machine: RunningMachine): void {
@@ -168,8 +195,7 @@ function setHugepages(state: SiteState, pages: number): void {
 async function stopProcesses(state: SiteState): Promise<void> {
   for (const process of state.processes) await end(process);
   state.processes = [];
-  for (const link of state.links) await run("ip", ["link", "delete", link], { allowFailure: true });
-  state.links = [];
+  if (state.subnet) await removeLink(state.subnet.device);
   for (const cgroup of state.cgroups) await removeCgroups(cgroup);
   writeState(state);
 }

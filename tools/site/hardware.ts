@@ -38,15 +38,14 @@ export async function hardwareUp(report: Report, options: SiteOptions): Promise<
     schema: 1,
     kind: "kvm",
     createdAt: new Date().toISOString(),
-    subnet: await chooseSubnet(),
     roots: undefined,
     processes: [],
-    links: [],
     cgroups: [],
   };
+  const subnet = (state.subnet ??= await chooseSubnet());
   writeState(state);
   await startLibvirt(report);
-  await startNetwork(state.subnet, report);
+  await startNetwork(subnet, report);
 
   const dir = siteDir();
   const identityFile = path.join(dir, "id_ed25519");
@@ -59,8 +58,8 @@ export async function hardwareUp(report: Report, options: SiteOptions): Promise<
   if (!official) await ensurePackages(emulatedNeeds, report, options);
   const site: Site = {
     kind: "kvm",
-    host: { ...endpoint, bridge: state.subnet.device, storage: STORAGE },
-    network: siteNetwork(state.subnet, state.subnet.device),
+    host: { ...endpoint, bridge: subnet.device, storage: STORAGE },
+    network: siteNetwork(subnet, subnet.device),
     identityFile,
     baseImage: official ?? (await ownImage(report)),
     packages: official ? { source: "apt", repository: REPOSITORY } : { source: "preinstalled" },
@@ -178,9 +177,11 @@ export async function hardwareDown(state: SiteState, report: Report): Promise<vo
     );
   }
   for (const process of state.processes) await end(process, "SIGTERM");
-  const name = networkName(state.subnet);
-  await virsh(["net-destroy", name], true).catch(() => undefined);
-  await virsh(["net-undefine", name], true).catch(() => undefined);
+  if (state.subnet) {
+    const name = networkName(state.subnet);
+    await virsh(["net-destroy", name], true).catch(() => undefined);
+    await virsh(["net-undefine", name], true).catch(() => undefined);
+  }
   if (fs.existsSync(STORAGE)) {
     const pool = await virsh(["pool-dumpxml", "kvmesh"], true);
     if (pool.stdout.includes(`<path>${STORAGE}</path>`)) {

@@ -2,13 +2,11 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { ensureKey } from "./keys";
 import { startMachine, type RunningMachine } from "./namespaces";
-import { hostAddress, ip, machineAddress, ownAddress, siteNetwork, type Subnet } from "./network";
+import { hostAddress, ip, machineAddress, markLink, ownAddress, siteNetwork, type Subnet } from "./network";
 import { siteDir } from "./paths";
-import { once } from "./roots";
 import { run } from "./run";
 import { machineKubelet } from "./settings";
-import type { SiteState } from "./state";
-import type { SiteEndpoint } from "./types";
+import { type SiteEndpoint, SiteError } from "./types";
 
 /** Names of the emulated site's machines: in messages, in ssh_config, as host names. */
 export const HOST = "host";
@@ -40,9 +38,9 @@ async function loginFiles(name: string): Promise<Record<string, string>> {
   };
 }
 
-/** The emulated KVM host, with a bridge that this computer has an interface on. */
-export async function startHost(root: string, subnet: Subnet): Promise<RunningMachine> {
-  const host = await startMachine({
+/** The emulated KVM host; not on any network yet. */
+export async function startHost(root: string): Promise<RunningMachine> {
+  return startMachine({
     name: HOST,
     dir: path.join(siteDir(), HOST),
     lower: root,
@@ -51,21 +49,36 @@ export async function startHost(root: string, subnet: Subnet): Promise<RunningMa
     devices: ["net/tun"],
     files: { hostname: "kvm-host\n", ...(await loginFiles(HOST)) },
   });
+}
+
+/**
+ * The host's bridge, with an interface of this computer on it.
+ * @returns false when another site took the interface's name, and with it the subnet, a moment before
+ */
+export async function connectHost(host: RunningMachine, subnet: Subnet): Promise<boolean> {
   const inside = host.init.pid;
+  const cable = ["link", "add", subnet.device, "type", "veth", "peer", "name", "uplink", "netns", String(inside)];
+  const made = await run("ip", cable, { allowFailure: true });
+  if (made.stderr.includes("File exists")) return false;
+  if (made.code !== 0) throw new SiteError(`no interface ${subnet.device} can be made: ${made.stderr.trim()}`);
+  await markLink(subnet.device);
+  await ip(["addr", "add", `${ownAddress(subnet)}/24`, "dev", subnet.device]);
+  await ip(["link", "set", subnet.device, "up"]);
   await ip(["link", "set", "lo", "up"], inside);
   await ip(["link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"], inside);
   await ip(["addr", "add", `${hostAddress(subnet)}/24`, "dev", BRIDGE], inside);
   await ip(["link", "set", BRIDGE, "up"], inside);
-  await ip(["link", "add", subnet.device, "type", "veth", "peer", "name", "uplink", "netns", String(inside)]);
   await ip(["link", "set", "uplink", "master", BRIDGE, "up"], inside);
-  await ip(["addr", "add", `${ownAddress(subnet)}/24`, "dev", subnet.device]);
-  await ip(["link", "set", subnet.device, "up"]);
-  return host;
+  return true;
 }
 
 /** The machine that exists already: a node root at native speed, with a cable to the host's bridge. */
-export async function startExisting(root: string, state: SiteState, host: RunningMachine): Promise<RunningMachine> {
-  const { subnet } = state;
+export async function startExisting(
+  root: string,
+  cgroup: string,
+  host: RunningMachine,
+  subnet: Subnet,
+): Promise<RunningMachine> {
   const dir = path.join(siteDir(), EXISTING);
   await copyOnce(path.join(root, "var/lib/containerd"), path.join(dir, "keep/containerd"));
   const machine = await startMachine({
@@ -75,7 +88,7 @@ export async function startExisting(root: string, state: SiteState, host: Runnin
     init: "node-init.sh",
     keep: { containerd: "/var/lib/containerd", kubelet: "/var/lib/kubelet", etcd: "/var/lib/etcd", log: "/var/log" },
     devices: ["kmsg", "net/tun"],
-    cgroup: state.cgroups[0],
+    cgroup,
     files: {
       hostname: `${EXISTING}\n`,
       address: `${machineAddress(subnet)}\n`,
@@ -111,7 +124,10 @@ export async function startExisting(root: string, state: SiteState, host: Runnin
 
 /** The images that stand in the root, in a folder of the machine's own: overlayfs can't hold containerd's overlays. */
 async function copyOnce(from: string, to: string): Promise<void> {
-  await once(to, async (partial) => {
-    await run("cp", ["--archive", "--reflink=auto", from, partial]);
-  });
+  if (fs.existsSync(to)) return;
+  const partial = `${to}.partial`;
+  fs.mkdirSync(path.dirname(to), { recursive: true });
+  fs.rmSync(partial, { recursive: true, force: true });
+  await run("cp", ["--archive", "--reflink=auto", from, partial]);
+  fs.renameSync(partial, to);
 }

@@ -1,16 +1,24 @@
+import * as fs from "node:fs";
 import * as os from "node:os";
+import { siteDir } from "./paths";
 import { run } from "./run";
 import { type SiteNetwork, SiteError } from "./types";
 
-/** A /24 for the site, and names that nothing on this computer has. */
+/** A /24 for the site. */
 export interface Subnet {
-  /** "10.89.0". */
+  /** "10.89.4". */
   readonly prefix: string;
-  /** Interface of this computer into it. */
+  /**
+   * Interface of this computer into it: "kvmesh4", of the same number. The kernel gives a name only once, so that two sites that
+   * come up at the same time never get the same network.
+   */
   readonly device: string;
 }
 
-const CANDIDATES = Array.from({ length: 100 }, (_, i) => `10.89.${i}`);
+const CANDIDATES: readonly Subnet[] = Array.from({ length: 100 }, (_, i) => ({
+  prefix: `10.89.${i}`,
+  device: `kvmesh${i}`,
+}));
 
 /** One IPv4 route or address as numbers. */
 interface Range {
@@ -27,15 +35,13 @@ export function parseRange(cidr: string): Range {
   return { first, last: first + size - 1 };
 }
 
-/** The first candidate that no used range overlaps, and the first free device name; undefined when all are taken. */
+/** The first candidate that no used range overlaps and whose device name is free; undefined when all are taken. */
 export function freeSubnet(used: readonly string[], devices: readonly string[]): Subnet | undefined {
   const ranges = used.map(parseRange);
-  const prefix = CANDIDATES.find((candidate) => {
-    const wanted = parseRange(`${candidate}.0/24`);
-    return ranges.every((range) => range.last < wanted.first || range.first > wanted.last);
+  return CANDIDATES.find(({ prefix, device }) => {
+    const wanted = parseRange(`${prefix}.0/24`);
+    return !devices.includes(device) && ranges.every((range) => range.last < wanted.first || range.first > wanted.last);
   });
-  const device = CANDIDATES.map((_, i) => `kvmesh${i}`).find((name) => !devices.includes(name));
-  return prefix !== undefined && device !== undefined ? { prefix, device } : undefined;
 }
 
 /** Finds a subnet that this computer neither has an address in nor a route to (the default route aside). */
@@ -75,4 +81,27 @@ export function siteNetwork(subnet: Subnet, bridge: string): SiteNetwork {
 export async function ip(args: readonly string[], netnsOf?: number): Promise<void> {
   if (netnsOf === undefined) await run("ip", args);
   else await run("nsenter", ["--target", String(netnsOf), "--net", "ip", ...args]);
+}
+
+/** Puts the site's mark on an interface of this computer: only what carries it is ever removed. */
+export async function markLink(device: string): Promise<void> {
+  await ip(["link", "set", "dev", device, "alias", mark()]);
+}
+
+/** Whether an interface is there and is this site's. */
+export function linkIsOurs(device: string): boolean {
+  try {
+    return fs.readFileSync(`/sys/class/net/${device}/ifalias`, "utf8").trim() === mark();
+  } catch {
+    return false;
+  }
+}
+
+/** The kernel's limit for an alias is 255 bytes. */
+const mark = (): string => `kvmesh ${siteDir()}`.slice(0, 250);
+
+/** Removes an interface if it is this site's. */
+export async function removeLink(device: string): Promise<void> {
+  // It goes by itself when its other end's namespace does, which may be right now.
+  if (linkIsOurs(device)) await run("ip", ["link", "delete", device], { allowFailure: true });
 }

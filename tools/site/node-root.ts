@@ -17,7 +17,7 @@ export async function ensureNodeRoot(report: Report): Promise<string> {
     images.map(fingerprint),
     fs.readFileSync(script, "utf8"),
   );
-  return once(path.join(cacheDir(), "roots", `node-${id}`), async (partial) => {
+  return once(path.join(cacheDir(), "roots", `node-${id}`), report, async (partial) => {
     report(`putting Kubernetes and ${images.length} container images into the nodes' root`);
     await run("cp", ["--archive", "--reflink=auto", debian, partial]);
     for (const [name, binary] of Object.entries(binaries)) {

@@ -34,12 +34,16 @@ export async function officialImage(report: Report): Promise<SiteImage | undefin
     if (sums === undefined) return undefined;
     const sum = findSha512(sums, FILE);
     if (!sum) throw new SiteError(`${FOLDER}SHA512SUMS names no ${FILE}`);
-    const folder = await once(path.join(cacheDir(), "base-images", `debian-${sum.slice(0, 16)}`), async (partial) => {
-      fs.mkdirSync(partial);
-      const file = path.join(partial, "image.qcow2");
-      await save(await fetch(`${FOLDER}${FILE}`, { dispatcher: agent }), file, sum, report);
-      fs.writeFileSync(path.join(partial, "digest"), `sha256:${await sha256(file)}\n`);
-    });
+    const folder = await once(
+      path.join(cacheDir(), "base-images", `debian-${sum.slice(0, 16)}`),
+      report,
+      async (partial) => {
+        fs.mkdirSync(partial);
+        const file = path.join(partial, "image.qcow2");
+        await save(await fetch(`${FOLDER}${FILE}`, { dispatcher: agent }), file, sum, report);
+        fs.writeFileSync(path.join(partial, "digest"), `sha256:${await sha256(file)}\n`);
+      },
+    );
     const digest = fs.readFileSync(path.join(folder, "digest"), "utf8").trim();
     return { file: path.join(folder, "image.qcow2"), digest, format: "qcow2" };
   } finally {

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { run } from "./run";
 import type { Report } from "./types";
+import { withLock } from "../toolchain/lock";
 import { cacheDir, scriptsDir } from "./cache";
 
 /** A Debian root file system: what is in it decides its name in the cache. */
@@ -63,7 +64,7 @@ export function rootPath(recipe: RootRecipe): string {
 /** Makes the root by mmdebstrap (one to three minutes, once) or takes it from the cache; returns its folder. */
 export async function ensureRoot(recipe: RootRecipe, report: Report): Promise<string> {
   const root = rootPath(recipe);
-  return once(root, async (partial) => {
+  return once(root, report, async (partial) => {
     report(
       `making a Debian root for the ${recipe.name.replace("-debian", "")} (${recipe.packages.length} packages and what they need)`,
     );
@@ -85,16 +86,20 @@ export async function ensureRoot(recipe: RootRecipe, report: Report): Promise<st
 }
 
 /** Makes a folder or file of the cache under another name and renames it when it is whole; takes it when it is there. */
-export async function once(target: string, make: (partial: string) => Promise<void>): Promise<string> {
+export async function once(target: string, report: Report, make: (partial: string) => Promise<void>): Promise<string> {
   if (fs.existsSync(target)) return target;
-  const partial = `${target}.${process.pid}.partial`;
-  fs.mkdirSync(path.dirname(target), { recursive: true });
-  try {
-    await make(partial);
-    // Someone else may have been quicker; theirs is the same.
-    if (!fs.existsSync(target)) fs.renameSync(partial, target);
-  } finally {
+  const partial = `${target}.partial`;
+  const waiting = (holder: string): void => report(`  ${holder} is making ${path.basename(target)}; waiting`);
+  return withLock(`${target}.lock`, waiting, async () => {
+    if (fs.existsSync(target)) return target;
+    // Of a run that was ended in the middle.
     fs.rmSync(partial, { recursive: true, force: true });
-  }
-  return target;
+    try {
+      await make(partial);
+      fs.renameSync(partial, target);
+      return target;
+    } finally {
+      fs.rmSync(partial, { recursive: true, force: true });
+    }
+  });
 }

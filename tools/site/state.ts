@@ -11,12 +11,11 @@ export interface SiteState {
   readonly schema: 1;
   readonly kind: SiteKind;
   readonly createdAt: string;
-  readonly subnet: Subnet;
+  /** Decided when the host is started for the first time. */
+  subnet?: Subnet;
   /** Read-only roots in the cache that machines of the site stand on. */
   readonly roots: { readonly host: string; readonly node: string | undefined } | undefined;
   processes: ProcessRecord[];
-  /** Interfaces of this computer. */
-  links: string[];
   cgroups: string[];
   /** vm.nr_hugepages as it was. */
   hugepagesBefore?: number;
