@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { Role } from "../config/spec";
+import type { Role, TaintSpec } from "../config/spec";
 import type { EndpointArgs } from "../provider/sdk";
 
 /** What a pool ends as, carved from a host or existing: everything above the machine is the same. */
@@ -9,6 +9,8 @@ export interface ReadyNode {
   readonly pool: string;
   readonly role: Role;
   readonly labels: Readonly<Record<string, string>>;
+  /** It registers with these; a control plane's own one is not among them. */
+  readonly taints: readonly TaintSpec[];
   readonly endpoint: EndpointArgs;
   /** IPv4 address of the node's Kubernetes traffic. */
   readonly nodeAddress: string;

@@ -57,7 +57,7 @@ export function completePool(
       nodeAddress: nodeAddress ?? endpoint.address,
       hypervisors: hypervisors ?? (rest.plan === "metal" ? ["none"] : ["kvm"]),
     }));
-  return { name, source: "machines", role: entry.role, labels: entry.labels, machines };
+  return { name, source: "machines", role: entry.role, labels: entry.labels, taints: entry.taints, machines };
 }
 
 /** Addresses of the control planes, in the order of their nodes. */

@@ -117,6 +117,15 @@ interface PoolCommon {
   readonly role: Role;
   /** Kubernetes node labels. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Taints that the nodes register with. */
+  readonly taints: readonly TaintSpec[];
+}
+
+/** As in a Kubernetes node's spec. */
+export interface TaintSpec {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
 }
 
 /** Machines carved from hosts: node i is `<cluster>-<pool>-<i>`, i from 0. */

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import type { KubernetesSpec, Role } from "../../config/spec";
+import type { KubernetesSpec, Role, TaintSpec } from "../../config/spec";
 import type { Milliseconds } from "../../config/units";
 
 /** What kubeadm is told about one node; pure text, without a secret. */
@@ -8,6 +8,8 @@ export interface KubeadmNode {
   readonly role: Role;
   /** IPv4 address of the node's Kubernetes traffic. */
   readonly address: string;
+  /** Default none; a control plane's own taint is not among them. */
+  readonly taints?: readonly TaintSpec[];
 }
 
 export interface KubeadmSettings {
@@ -96,13 +98,20 @@ function nodeRegistration({ spec }: KubeadmSettings, node: KubeadmNode): Record<
     // The scheme is asked for since 1.24; before, a path alone was the form that every version took.
     criSocket: minor >= 24 ? "unix:///run/containerd/containerd.sock" : "/run/containerd/containerd.sock",
     ...(minor >= 22 ? { imagePullPolicy: spec.imagePullPolicy } : {}),
-    // An empty list is what takes the taint of a control plane away; left out, it stays.
-    ...(node.role === "control-plane" && spec.scheduleOnControlPlanes ? { taints: [] } : {}),
+    ...taints(spec, node),
     kubeletExtraArgs:
       apiVersionFor(spec.version) === "v1beta4"
         ? Object.entries(arguments_).map(([name, value]) => ({ name, value }))
         : arguments_,
   };
+}
+
+/** An empty list is what takes the taint of a control plane away; left out, it stays. */
+function taints(spec: KubernetesSpec, { role, taints: own = [] }: KubeadmNode): { taints?: readonly TaintSpec[] } {
+  if (role === "control-plane" && spec.scheduleOnControlPlanes) return { taints: own };
+  if (own.length === 0) return {};
+  const kubeadms: TaintSpec = { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" };
+  return { taints: role === "control-plane" ? [kubeadms, ...own] : own };
 }
 
 function localEndpoint(spec: KubernetesSpec, node: KubeadmNode): { advertiseAddress: string; bindPort: number } {

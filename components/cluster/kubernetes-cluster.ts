@@ -27,7 +27,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   readonly kubeconfig: pulumi.Output<string>;
   /** Give it to everything inside the cluster, together with `deletedWith: controlPlane`. */
   readonly kubernetes: Provider;
-  /** What a workload needs: every node Ready. */
+  /** What a workload needs: every node Ready; where control planes take workloads, these and the pod network. */
   readonly ready: readonly pulumi.Resource[];
   /** What everything inside the cluster dies with: a dead API then never blocks a destroy. */
   readonly controlPlane: ControlPlane;
@@ -90,7 +90,8 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           { ...inside, parent: this, dependsOn: [roster] },
         ),
     );
-    this.ready = [roster, ...labels];
+    // Where control planes take workloads, these need not wait for machines that are still booting.
+    this.ready = spec.scheduleOnControlPlanes ? [network.daemonSet] : [roster, ...labels];
     this.registerOutputs({ kubeconfig: this.kubeconfig });
   }
 
@@ -164,5 +165,5 @@ function settingsOf(args: KubernetesClusterArgs): KubeadmSettings {
 }
 
 function kubeadmNode(node: ReadyNode): KubeadmNode {
-  return { name: node.name, role: node.role, address: node.nodeAddress };
+  return { name: node.name, role: node.role, address: node.nodeAddress, taints: node.taints };
 }

@@ -112,11 +112,29 @@ function gatewayKey(canary: CanarySpec, gateway: string): string {
   return gateway.includes("/") ? gateway : `${canary.namespace}/${gateway}`;
 }
 
-/** Without a mesh there is nothing that could inject, encrypt or route. */
 function checkLayer(args: MeshLayerArgs): void {
-  if (args.mesh.provider !== "none") {
-    return;
+  checkOneCanaryAService(args.canaries);
+  if (args.mesh.provider === "none") checkNothingNeedsMesh(args);
+}
+
+/** Of two DestinationRules for one host, Istio takes the older one's settings and says so only in its log. */
+function checkOneCanaryAService(canaries: readonly CanarySpec[]): void {
+  for (const [index, canary] of canaries.entries()) {
+    const other = canaries
+      .slice(0, index)
+      .find(({ namespace, service }) => namespace === canary.namespace && service === canary.service);
+    if (other !== undefined) {
+      throw new MeshInputError(
+        `canary ${canary.namespace}/${canary.name}`,
+        `splits service ${canary.service}, as canary ${other.name} does`,
+        'Make them one: its hosts and gateways are lists, and the gateway "mesh" is the sidecars',
+      );
+    }
   }
+}
+
+/** Without a mesh there is nothing that could inject, encrypt or route. */
+function checkNothingNeedsMesh(args: MeshLayerArgs): void {
   const needs = [
     ...args.namespaces.filter(({ injection }) => injection).map(({ name }) => `namespace ${name} (injection)`),
     ...args.namespaces.filter(({ mtls }) => mtls !== "unset").map(({ name }) => `namespace ${name} (mtls)`),

@@ -118,6 +118,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       pool: pool.name,
       role: pool.role,
       labels: pool.labels,
+      taints: pool.taints,
       endpoint,
       nodeAddress: args.address,
       host: host.name,

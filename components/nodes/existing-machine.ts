@@ -38,6 +38,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       pool: pool.name,
       role: pool.role,
       labels: pool.labels,
+      taints: pool.taints,
       endpoint: spec.endpoint,
       nodeAddress: spec.nodeAddress,
       // A reinstalled machine has other host keys; whoever changes the pinned key says so.

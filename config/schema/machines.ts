@@ -1,5 +1,14 @@
 import { z } from "zod";
+import type { TaintSpec } from "../spec";
 import * as field from "./fields";
+
+function parseTaint(text: string): TaintSpec {
+  const match = /^([A-Za-z0-9][\w./-]{0,252})(?:=([\w.-]{1,63}))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(text);
+  if (!match)
+    throw new Error("give key:effect or key=value:effect; effects are NoSchedule, PreferNoSchedule, NoExecute");
+  const [, key, value, effect] = match;
+  return { key: key!, ...(value === undefined ? {} : { value }), effect: effect as TaintSpec["effect"] };
+}
 
 const server = {
   address: field.text("Host name or IP address"),
@@ -85,6 +94,9 @@ export const network = z.strictObject({
 const pool = {
   role: z.enum(["control-plane", "worker"]),
   labels: field.labels.meta({ description: "Kubernetes node labels" }).default({}),
+  taints: z
+    .array(field.parsed(parseTaint, "Taint that the pool's nodes register with", ["dedicated=batch:NoSchedule"]))
+    .default([]),
 };
 
 export const carvedPool = z

@@ -13,6 +13,7 @@ function node(name: string, role: Role, octet: number, changes: Partial<ReadyNod
     pool: role,
     role,
     labels: {},
+    taints: [],
     endpoint: { address, hostKey: exampleHostKey(octet) },
     nodeAddress: address,
     identity: `machine-${name}`,

@@ -136,6 +136,7 @@ describe("parseStack", () => {
       source: "machines",
       role: "control-plane",
       labels: {},
+      taints: [],
       machines: [
         {
           ...machine,

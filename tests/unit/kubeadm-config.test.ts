@@ -83,6 +83,19 @@ describe("kubeadm configuration", () => {
     ).to.equal(undefined);
   });
 
+  it("registers a pool's taints, beside a control plane's own unless that one is taken away", () => {
+    const taints = [{ key: "dedicated", value: "batch", effect: "NoSchedule" }] as const;
+    const own = { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" };
+    const registered = (text: string, kind: string): unknown => byKind(text)[kind]?.nodeRegistration?.taints;
+    expect(registered(joinConfig(kubeadmSettings(), { ...worker, taints }), "JoinConfiguration")).to.deep.equal(taints);
+    expect(registered(initConfig(kubeadmSettings(), { ...first, taints }), "InitConfiguration")).to.deep.equal([
+      own,
+      ...taints,
+    ]);
+    const open = kubeadmSettings({ scheduleOnControlPlanes: true });
+    expect(registered(initConfig(open, { ...first, taints }), "InitConfiguration")).to.deep.equal(taints);
+  });
+
   it("passes kubelet and kube-proxy fields through, over its own defaults", () => {
     const parts = byKind(
       initConfig(

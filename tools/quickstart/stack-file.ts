@@ -107,6 +107,8 @@ export function localStackFile(input: StackFileInput): string {
         count: 1,
         vcpus: input.workerVcpus,
         ...carved,
+        // An emulated node takes minutes to start a pod: pods go where it takes seconds, as long as there is room.
+        ...(emulated ? { taints: ["kvmesh/emulated:PreferNoSchedule"] } : {}),
         addresses: workerAddress,
         maxSteal: emulated ? 100 : 5,
       },
