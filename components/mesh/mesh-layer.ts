@@ -1,13 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { CanarySpec, StackSpec } from "../../config/spec";
-import { Canary } from "./canary";
+import { Canary, virtualServiceSpec } from "./canary";
 import { MeshInputError } from "./errors";
-import { IngressGateway } from "./ingress-gateway";
+import { gatewaySpec, IngressGateway } from "./ingress-gateway";
 import { IstioMesh } from "./istio-mesh";
-import { MeshNamespace } from "./namespace";
+import { MeshNamespace, namespaceLabels } from "./namespace";
 import { childOptions } from "./options";
 import { rootNamespace, StrictMtls } from "./strict-mtls";
-import { VersionedService } from "./versioned-service";
+import { checkVersions, VersionedService } from "./versioned-service";
 
 export type MeshLayerArgs = Pick<
   StackSpec,
@@ -115,6 +115,11 @@ function gatewayKey(canary: CanarySpec, gateway: string): string {
 function checkLayer(args: MeshLayerArgs): void {
   checkOneCanaryAService(args.canaries);
   if (args.mesh.provider === "none") checkNothingNeedsMesh(args);
+  // Each component checks its own as well; here before any of them has declared anything.
+  args.namespaces.forEach(namespaceLabels);
+  args.services.forEach(checkVersions);
+  args.gateways.forEach(gatewaySpec);
+  args.canaries.forEach(virtualServiceSpec);
 }
 
 /** Of two DestinationRules for one host, Istio takes the older one's settings and says so only in its log. */

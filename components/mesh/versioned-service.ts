@@ -123,7 +123,8 @@ function versionRef(args: VersionedServiceArgs, version: ServiceVersionSpec) {
   return { name: `${args.name}-${version.name}`, labels: { app: args.name, version: version.name } };
 }
 
-function checkVersions(args: VersionedServiceArgs): void {
+/** @throws MeshInputError on no versions, a repeated one, or root */
+export function checkVersions(args: VersionedServiceArgs): void {
   const where = `service ${args.namespace}/${args.name}`;
   if (args.versions.length === 0) {
     throw new MeshInputError(where, "no versions", "Give it at least one version");

@@ -162,6 +162,21 @@ describe("MeshLayer", () => {
     find(all, "kubernetes:apps/v1:Deployment", "shop/web-v1");
   });
 
+  it("refuses what any part of it refuses before it makes anything", async () => {
+    const [namespace] = layerArgs().namespaces;
+    const declared = await recordResources(() => {
+      const args = { ...layerArgs(), namespaces: [{ ...namespace!, podSecurity: "baseline" as const }] };
+      expect(() => new MeshLayer("mesh", args)).to.throw('podSecurity "baseline"');
+    });
+    expect(declared).to.deep.equal([]);
+  });
+
+  it("refuses two canaries of one service, whose subsets would fight", () => {
+    const [canary] = layerArgs().canaries;
+    const args = { ...layerArgs(), canaries: [canary!, { ...canary!, name: "again" }] };
+    expect(() => new MeshLayer("mesh", args)).to.throw("canary shop/again: splits service web, as canary web does");
+  });
+
   it("refuses what only a mesh can do when there is none", () => {
     const args = { ...layerArgs(), mesh: meshSpec({ provider: "none" }) };
     expect(() => new MeshLayer("mesh", args)).to.throw(

@@ -1,9 +1,11 @@
 import { expect } from "chai";
 import * as path from "node:path";
+import { deploymentSpec } from "../../components/mesh/versioned-service";
 import { judgeSplit } from "../../tools/measure/split";
 import { changesIn, checkout, EngineProject, type EngineResult } from "../support/engine";
 import { labBinaries } from "../support/mesh-lab/binaries";
 import { MeshLab, type LoadResult } from "../support/mesh-lab/lab";
+import type { Output } from "../support/mesh-lab/processes";
 
 /** A measurement that is right is called wrong once in a million: dependable, and a real fault is far outside. */
 const confidence = 0.999_999;
@@ -28,6 +30,30 @@ const program = (weights: Readonly<Record<string, number>>): string => `
   );
   const inShop = { provider, dependsOn: [shop.namespace] };
   new mesh.StrictMtls("shop-mtls", { namespace: "shop" }, inShop);
+  new mesh.MeshNamespace(
+    "default",
+    { name: "default", injection: true, podSecurity: "privileged", existing: true },
+    { provider },
+  );
+  for (const podSecurity of ["baseline", "restricted"]) {
+    new mesh.MeshNamespace(podSecurity, { name: podSecurity, injection: false, podSecurity, existing: false }, { provider });
+  }
+  const edge = new mesh.IngressGateway("edge", {
+    name: "edge",
+    namespace: "shop",
+    hosts: ["*"],
+    port: 80,
+    protocol: "HTTP",
+    selector: { istio: "ingressgateway" },
+  }, inShop);
+  const through = { provider, dependsOn: [edge.gateway] };
+  new mesh.Canary("other", {
+    namespace: "shop",
+    service: "other",
+    hosts: ["*"],
+    gateways: ["edge"],
+    weights: [{ subset: "v1", weight: 90 }, { subset: "v2", weight: 10 }],
+  }, through);
   new mesh.Canary("web", {
     namespace: "shop",
     service: "web",
@@ -83,6 +109,18 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
     expect(result.code, result.text).to.equal(0);
     return result;
   };
+
+  const labelsOf = async (namespace: string): Promise<Record<string, string>> => {
+    const json = await lab.controlPlane.mustKubectl(["get", "namespace", namespace, "--output=json"]);
+    return (JSON.parse(json) as { metadata: { labels: Record<string, string> } }).metadata.labels;
+  };
+
+  /** What the API server says to a pod, without making it. */
+  const createDryRun = (namespace: string, spec: object): Promise<Output> =>
+    lab.controlPlane.kubectl(
+      ["create", "--dry-run=server", "--filename=-"],
+      JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "judged", namespace }, spec }),
+    );
 
   /**
    * Waits with small probes until the change has reached the client's sidecar (istiod alone waits 100 ms for more
@@ -140,6 +178,30 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
     expect(lab.rejections()).to.deep.equal([]);
   });
 
+  it("labels an existing namespace", async () => {
+    expect(await labelsOf("default")).to.include({ "istio-injection": "enabled" });
+  });
+
+  it("declares services that pass Pod Security restricted, as the API server judges it", async () => {
+    const version = { name: "v1", image: "lab/none", args: [], replicas: 1, imagePullPolicy: "Never" } as const;
+    const service = { name: "default", namespace: "restricted", port: 80, targetPort: 8080, versions: [version] };
+    const { template } = deploymentSpec(service, version) as { template: { spec: object } };
+    const judged = await createDryRun("restricted", template.spec);
+    expect(judged.stderr).to.equal("");
+    expect(judged.code).to.equal(0);
+  });
+
+  it("must not ask for baseline with sidecars: istio-init would be refused", async () => {
+    const istioInit = {
+      name: "istio-init",
+      image: "lab/none",
+      securityContext: { capabilities: { add: ["NET_ADMIN", "NET_RAW"] } },
+    };
+    const judged = await createDryRun("baseline", { containers: [{ name: "app", image: "lab/none" }, istioInit] });
+    expect(judged.code).not.to.equal(0);
+    expect(judged.stderr).to.contain('violates PodSecurity "baseline:latest": non-default capabilities');
+  });
+
   it("previews the deployed stack in bounded time when its API server can't be reached", async () => {
     project.setProgram(program({ v1: 80, v2: 20 }));
     const started = Date.now();
@@ -161,5 +223,8 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
     expect(deleted.indexOf("VirtualService")).to.be.lessThan(deleted.indexOf("DestinationRule"));
     expect(deleted.indexOf("DestinationRule")).to.be.lessThan(deleted.indexOf("Namespace"));
     expect((await lab.controlPlane.kubectl(["get", "namespace", "shop"])).stderr).to.contain("not found");
+    expect(await labelsOf("default"), "an existing namespace stays, without our labels").to.deep.equal({
+      "kubernetes.io/metadata.name": "default",
+    });
   });
 });
