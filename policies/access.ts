@@ -1,5 +1,5 @@
 import { resourcePolicy, subjectOf, type Finding, type Judge, type Judged } from "./frame";
-import { at, text } from "./read";
+import { at, comesLater, text } from "./read";
 
 /** Types of ours that connect over SSH, and where their endpoints are. */
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
@@ -16,26 +16,29 @@ const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
 const HOST_KEY = /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+=*$/;
 const KEY_REQUIRED = "the server's public key, as `ssh-ed25519 AAAA…`";
 
+/**
+ * A machine carved in this run has a key that is made in it: declared, so the machine is never reached without one. On
+ * `up` the engine asks again before the resource is made, and then the key itself is judged.
+ */
 export const sshHostKey = resourcePolicy("ssh-host-key", {
   ...endpointJudges(function* (resource, path) {
-    for (const [where, endpoint] of [
-      [path, at(resource.props, path)],
-      [`${path}.bastion`, at(resource.props, path, "bastion")],
-    ] as const) {
-      if (where.endsWith("bastion") && endpoint === undefined) continue;
-      yield* checkKey(resource, `${where}.hostKey`, text(at(endpoint, "hostKey")));
-    }
+    const endpoint = at(resource.props, path);
+    yield* checkKey(resource, path, endpoint);
+    const bastion = at(endpoint, "bastion");
+    if (bastion !== undefined) yield* checkKey(resource, `${path}.bastion`, bastion);
   }),
   ...commandJudges(function* (resource) {
-    yield* checkKey(resource, "connection.hostKey", text(at(resource.props, "connection", "hostKey")));
+    yield* checkKey(resource, "connection", at(resource.props, "connection"));
     const proxy = at(resource.props, "connection", "proxy");
-    if (proxy !== undefined) yield* checkKey(resource, "connection.proxy.hostKey", text(at(proxy, "hostKey")));
+    if (proxy !== undefined) yield* checkKey(resource, "connection.proxy", proxy);
   }),
 });
 
-function* checkKey(resource: Judged, where: string, key: string | undefined): Iterable<Finding> {
+function* checkKey(resource: Judged, where: string, connection: unknown): Iterable<Finding> {
+  if (comesLater(connection, "hostKey")) return;
+  const key = text(at(connection, "hostKey"));
   if (key !== undefined && HOST_KEY.test(key.trim().split(/\s+/).slice(0, 2).join(" "))) return;
-  const found = key === undefined || key === "" ? `no ${where}` : `a ${where} that is no public key`;
+  const found = key === undefined || key === "" ? `no ${where}.hostKey` : `a ${where}.hostKey that is no public key`;
   yield { subject: subjectOf(resource), found, required: KEY_REQUIRED };
 }
 

@@ -55,6 +55,20 @@ export function peek<T>(read: () => T): T | undefined {
   }
 }
 
+/**
+ * True where a property is declared and its value comes only in the run. `holder` itself must be known: read it with `at`
+ * first. Whoever accepts such a property says something of its presence only; on `up` its value is judged.
+ */
+export function comesLater(holder: unknown, property: string): boolean {
+  try {
+    at(holder, property);
+    return false;
+  } catch (error) {
+    if (isUnknownError(error)) return true;
+    throw error;
+  }
+}
+
 /** CPU numbers as people write them: [0,1,2,4] → "0-2,4". */
 export function cpuText(cpus: readonly number[]): string {
   const sorted = [...cpus].sort((a, b) => a - b);

@@ -1,5 +1,5 @@
 import { resourcePolicy, subjectOf, type Finding, type Judge, type Judged } from "./frame";
-import { at, list, text } from "./read";
+import { at, comesLater, list, text } from "./read";
 
 const EXACT = /^v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -32,11 +32,12 @@ export const artifactPinned = resourcePolicy("artifact-pinned", {
   "kubernetes:batch/v1:CronJob": workload,
   "kubernetes:core/v1:Pod": workload,
   *["kubernetes:helm.sh/v3:Release"](release, context) {
-    const repository = at(release.props, "repositoryOpts", "repo");
-    const chart = repository === undefined ? text(at(release.props, "chart")) : undefined;
-    if (repository === undefined && chart?.startsWith("oci://") !== true)
-      context.notApplicable("a chart from a folder");
     const version = text(at(release.props, "version"));
+    const named = at(release.props, "repositoryOpts", "repo") !== undefined || version !== undefined;
+    if (!named && comesLater(release.props, "chart"))
+      context.notApplicable("its chart is named in the run; the Chart that fetches it is judged");
+    if (!named && text(at(release.props, "chart"))?.startsWith("oci://") !== true)
+      context.notApplicable("a chart from a folder");
     if (version !== undefined && EXACT.test(version)) return;
     yield {
       subject: subjectOf(release),

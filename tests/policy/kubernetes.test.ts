@@ -117,6 +117,22 @@ describe("Kubernetes policies", () => {
       expect(judge(artifactPinned, release("istiod")).notApplicable).to.be.a("string");
     });
 
+    it("releases: by their version; without one, a folder known only on up is the Chart's business", () => {
+      const made = (props: object): Subject => ({
+        type: "kubernetes:helm.sh/v3:Release",
+        props: { name: "r", ...props },
+      });
+      const repositoryOpts = { repo: "https://charts.example" };
+      expect(judge(artifactPinned, made({ chart: unknown.string })).notApplicable).to.include("in the run");
+      expect(judge(artifactPinned, made({ chart: unknown.string, version: "~1.2" })).violations).to.have.length(1);
+      expect(judge(artifactPinned, made({ chart: unknown.string, version: "1.2.3" }))).to.deep.equal({
+        violations: [],
+      });
+      expect(judge(artifactPinned, made({ chart: unknown.string, repositoryOpts })).violations).to.have.length(1);
+      expect(judge(artifactPinned, made({ chart: "oci://registry.example/r" })).violations).to.have.length(1);
+      expect(judge(artifactPinned, made({ chart: "folder", version: unknown.string })).unknown).to.equal("version");
+    });
+
     it("base images: a digest", () => {
       const image = (value: string): Subject => ({ type: "kvmesh:index:Image", props: { name: "i", digest: value } });
       expect(judge(artifactPinned, image(digest)).violations).to.deep.equal([]);

@@ -164,8 +164,22 @@ describe("SSH policies", () => {
     expect(judge(sshHostKey, remote({ hostKey: HOST_KEY, proxy: {} })).violations[0]).to.include("proxy");
   });
 
-  it("ssh-host-key: a key that is made in the same run is not evaluated", () => {
-    expect(judge(sshHostKey, machine({ endpoint: { hostKey: unknown.string } })).unknown).to.equal("endpoint.hostKey");
+  it("ssh-host-key: a key that is made in the same run counts as declared, and nothing else does", () => {
+    const later = { hostKey: unknown.string };
+    expect(judge(sshHostKey, machine({ endpoint: later }))).to.deep.equal({ violations: [] });
+    expect(judge(sshHostKey, machine({ endpoint: { ...later, bastion: later } }))).to.deep.equal({ violations: [] });
+    expect(judge(sshHostKey, remote({ hostKey: unknown.string }))).to.deep.equal({ violations: [] });
+    // The rest is judged as ever.
+    expect(judge(sshHostKey, machine({ endpoint: { ...later, bastion: {} } })).violations[0]).to.include(
+      "no endpoint.bastion.hostKey",
+    );
+    expect(judge(sshHostKey, machine({ endpoint: { hostKey: "" } })).violations[0]).to.include("no endpoint.hostKey");
+    expect(judge(sshHostKey, machine({ endpoint: { hostKey: null } })).violations[0]).to.include("no endpoint.hostKey");
+    // Whether a connection that is not known itself has a key can't be told.
+    expect(judge(sshHostKey, machine({ endpoint: unknown.string })).unknown).to.equal("endpoint");
+    expect(judge(sshHostKey, machine({ endpoint: { ...later, bastion: unknown.string } })).unknown).to.equal(
+      "endpoint.bastion",
+    );
   });
 
   it("ssh-key-only: no password, and none in the message", () => {
