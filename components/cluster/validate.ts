@@ -24,11 +24,6 @@ export function validateCluster({ clusterName, environment, spec, nodes }: Clust
   const workers = nodes.length - planes.length;
   if (planes.length === 0) {
     faults.push('no node has the role "control-plane"; give one pool (of 1, 3 or 5 machines) that role');
-  } else if (planes.length % 2 === 0) {
-    faults.push(
-      `${planes.length} control planes (${names(planes)}); etcd needs an odd number: ` +
-        `${planes.length} survive no more failures than ${planes.length - 1}`,
-    );
   }
   if (planes.length > 7) faults.push(`${planes.length} control planes; etcd is slower with each, use at most 7`);
   if (workers === 0 && planes.length > 0 && !spec.scheduleOnControlPlanes) {
@@ -52,7 +47,8 @@ export function validateCluster({ clusterName, environment, spec, nodes }: Clust
   if (FLANNEL_VERSIONS[bare(spec.cni.version)] === undefined) {
     faults.push(`kubernetes.cni.version is ${spec.cni.version}; known are ${Object.keys(FLANNEL_VERSIONS).join(", ")}`);
   }
-  if (environment === "production") faults.push(...spreadFaults(planes));
+  // In a preview the policy packs say it, with rule, value and remedy.
+  if (environment === "production" && !pulumi.runtime.isDryRun()) faults.push(...spreadFaults(planes));
   if (faults.length > 0) throw new ClusterInputError(clusterName, faults);
 }
 
@@ -61,11 +57,18 @@ function spreadFaults(planes: readonly ReadyNode[]): string[] {
   const faults: string[] = [];
   if (planes.length > 0 && planes.length < 3) {
     faults.push(`${planes.length} control plane in production; at least 3 are needed to survive the loss of one`);
+  } else if (planes.length % 2 === 0) {
+    faults.push(
+      `${planes.length} control planes (${names(planes)}); etcd needs an odd number: ` +
+        `${planes.length} survive no more failures than ${planes.length - 1}`,
+    );
   }
   const carved = planes.filter((node) => node.host !== undefined);
   for (const [host, together] of repeated(carved, (node) => node.host ?? "")) {
+    // As the policy control-plane-ha counts: what up refuses, its preview has named.
+    if (together.length <= (planes.length - 1) / 2) continue;
     faults.push(
-      `control planes ${names(together)} are all on host ${host}; in production each needs a host of its own: add hosts to the pool`,
+      `control planes ${names(together)} are all on host ${host}, and without it the majority is gone: add hosts to the pool`,
     );
   }
   return faults;

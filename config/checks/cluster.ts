@@ -17,7 +17,7 @@ export function checkCluster(draft: Draft, raw: Readonly<Record<string, unknown>
 }
 
 function checkControlPlanes(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {
-  const { pools, environment } = draft;
+  const { pools } = draft;
   const given = raw.pools;
   const everyPoolParsed = typeof given === "object" && given !== null && Object.keys(given).length === pools.length;
   if (given === undefined) fail(findings, ["pools"], undefined, "missing: give at least one pool of control planes");
@@ -33,13 +33,6 @@ function checkControlPlanes(draft: Draft, raw: Readonly<Record<string, unknown>>
       ["pools"],
       undefined,
       "no control plane: give one pool `role: control-plane` and at least one machine",
-    );
-  } else if (environment === "production" && (planes < 3 || planes % 2 === 0)) {
-    fail(
-      findings,
-      ["pools"],
-      `${planes} control planes`,
-      "production needs an odd number of at least 3, so that etcd keeps its quorum without one",
     );
   } else if (planes % 2 === 0) {
     warn(findings, ["pools"], `${planes} control planes`, "an even number survives no more failures than one less");

@@ -7,6 +7,7 @@ import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
 import { pendingRestart, seenInputs } from "./drift";
 import { inspect } from "./inspect";
+import { refuseUnfit } from "./production";
 import { checkDomain, diffDomain, domainArgs } from "./schema";
 import type { DomainInputs, DomainOutputs } from "./schema";
 import { applyScript, removeScript, seedDigest } from "./scripts";
@@ -27,6 +28,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   diff: diffDomain,
 
   async create(ctx, inputs) {
+    refuseUnfit(inputs);
     const seen = await inspect(ctx, inputs.host, inputs.name);
     if (seen) {
       const refused = refusal(`machine ${inputs.name}`, seen.inactive.mark, markOf(inputs.owner, ctx.urn));
@@ -59,6 +61,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   },
 
   async update(ctx, id, olds, news) {
+    refuseUnfit(news);
     const seen = await inspect(ctx, news.host, news.name);
     if (!seen)
       throw new UserError(

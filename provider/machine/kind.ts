@@ -3,7 +3,7 @@ import { changesOf } from "../core/diff";
 import { UserError, type Context, type Kind } from "../core/kind";
 import { repeatable, whenUnreachable } from "../node/reach";
 import { parseProbe, probeScript } from "./probe";
-import { machineArgs, productionRules, type Evidence, type MachineInputs } from "./schema";
+import { machineArgs, refuseUnfit, type Evidence, type MachineInputs } from "./schema";
 import { unmet } from "./verify";
 
 export interface MachineOutputs {
@@ -19,7 +19,7 @@ export const machineKind: Kind<MachineInputs, MachineOutputs> = {
   args: machineArgs,
   outputs: { evidence: "volatile" },
 
-  check: checkWith(machineArgs, productionRules),
+  check: checkWith(machineArgs),
 
   diff: (olds, news) =>
     changesOf<MachineInputs>(olds, news, {
@@ -70,6 +70,7 @@ export const machineKind: Kind<MachineInputs, MachineOutputs> = {
 };
 
 async function verified(ctx: Context, inputs: MachineInputs): Promise<Evidence> {
+  refuseUnfit(inputs);
   const limit = inputs.bootTimeoutSeconds * 1000;
   const started = Date.now();
   await ctx.transport.waitUntilReachable(

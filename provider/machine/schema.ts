@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { endpoint, owner } from "../core/check";
-import type { CheckFailure } from "../core/kind";
+import { refuseInProduction, tooFewVcpus } from "../core/production";
 import { identity, nodeName } from "../node/inputs";
 
 /** systemd-detect-virt's words for containers: a node in one shares its kernel with strangers. */
@@ -34,28 +34,21 @@ export const machineArgs = z.strictObject({
 
 export type MachineInputs = z.output<typeof machineArgs>;
 
-/**
- * The rules that need no connection stand here as well as in the policy packs: a pack can be left out of a run.
- */
-export function productionRules(machine: MachineInputs): CheckFailure[] {
-  if (machine.owner.environment !== "production") return [];
-  const failures: CheckFailure[] = [];
-  const refuse = (property: string, reason: string): void => {
-    failures.push({ property, reason: `node ${machine.name}: ${reason}` });
-  };
-  if (machine.plan === "shared") {
-    refuse("plan", 'plan is "shared"; production takes dedicated vCPUs only: choose a dedicated plan, or bare metal');
-  }
-  if (machine.vcpus < 4) refuse("vcpus", `has ${machine.vcpus} vCPUs; production needs at least 4 a node`);
-  const refused = machine.hypervisors.filter((word) => word === "qemu" || CONTAINERS.includes(word));
-  if (refused.length > 0) {
-    refuse(
-      "hypervisors",
-      `accepts ${refused.join(", ")}; production refuses emulation and containers: use KVM or bare metal`,
-    );
-  }
-  return failures;
+/** What production refuses of a node, without looking at it. */
+export function refuseUnfit({ owner, name, plan, vcpus, hypervisors }: MachineInputs): void {
+  const refused = hypervisors.filter((word) => word === "qemu" || CONTAINERS.includes(word));
+  const faults = [
+    ...(plan === "shared"
+      ? ['its plan is "shared": take dedicated vCPUs (cpu or plan: dedicated), or bare metal']
+      : []),
+    ...tooFewVcpus(vcpus),
+    ...(refused.length > 0
+      ? [`it accepts ${refused.join(", ")}, which is emulation or a container: use KVM or bare metal`]
+      : []),
+  ];
+  refuseInProduction(owner, `node ${name}`, faults);
 }
+
 /** What was seen from inside, at the last check. */
 export interface Evidence {
   /** ISO 8601. */

@@ -30,6 +30,7 @@ function declare(
   nodes: readonly ReadyNode[],
   spec: Partial<KubernetesSpec> = {},
   environment: Environment = "development",
+  preview = false,
 ): Promise<RecordedResource[]> {
   return recordResources(
     () => {
@@ -42,6 +43,7 @@ function declare(
       });
     },
     { "kvmesh:index:ControlPlane": { kubeconfig: "apiVersion: v1", caCertHash: `sha256:${"a".repeat(64)}` } },
+    preview,
   );
 }
 
@@ -117,14 +119,19 @@ describe("KubernetesCluster", () => {
     expect(made).to.deep.equal([]);
   });
 
+  it("plans a single control plane of production, so that the policies can say what is wrong with it", async () => {
+    const made = await declare([three[0]!, ...two], {}, "production", true);
+    expect(made.filter(({ type }) => type === "kvmesh:index:ControlPlane")).to.have.length(1);
+  });
+
   for (const [what, nodes, spec, environment, expected] of [
     ["no control plane", two, {}, "development", /no node has the role "control-plane"/],
     [
       "an even number of control planes",
-      three.slice(0, 2),
+      [...three, node("cp-3", "control-plane", 13, { host: "d" }), ...two],
       virtualIp,
-      "development",
-      /2 control planes \(cp-0, cp-1\); etcd needs an odd number/,
+      "production",
+      /4 control planes \(cp-0, cp-1, cp-2, cp-3\); etcd needs an odd number/,
     ],
     [
       "an endpoint that is one of several control planes",

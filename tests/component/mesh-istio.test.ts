@@ -64,6 +64,12 @@ describe("IstioMesh", () => {
     }
   });
 
+  it("plans demo in production, so that the policies can say what is wrong with it", async () => {
+    const demo = { ...args, spec: meshSpec({ profile: "demo" }) };
+    const all = await recordResources(() => new IstioMesh("mesh", demo), undefined, true);
+    expect(find(all, release, "mesh-istiod").inputs).to.have.nested.property("values.profile", "demo");
+  });
+
   for (const [title, change, environment, expected] of [
     ["demo in production", { profile: "demo" }, "production", '"demo" in production'],
     ["a version range", { version: "1.28" }, "production", 'mesh.version: "1.28"'],

@@ -33,12 +33,14 @@ const nameOf = (urn: string): string => urn.split("::").at(-1) ?? "";
  * Pulumi's mocks show a resource's inputs but not its options, so the request itself is read on its way in.
  *
  * @param outputs adds outputs to a resource's inputs, by type; default: what a Chart gives.
+ * @param preview true: as in `pulumi preview`.
  */
 export async function recordResources(
   program: () => void,
   outputs: Readonly<Record<string, Record<string, unknown>>> = {
     "kvmesh:index:Chart": { path: ".kvmesh/charts/some-chart" },
   },
+  preview = false,
 ): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const options = new Map<string, RegisterRequest>();
@@ -51,24 +53,29 @@ export async function recordResources(
     return original.call(this, request, callback);
   };
   try {
-    await pulumi.runtime.setMocks({
-      call: () => ({}),
-      newResource: ({ type, name, inputs, custom }) => {
-        const request = options.get(`${type} ${name}`);
-        const plain = inputs as Record<string, unknown>;
-        recorded.push({
-          type,
-          name,
-          inputs: plain,
-          custom: custom ?? false,
-          dependsOn: (request?.getDependenciesList() ?? []).map(nameOf),
-          parent: nameOf(request?.getParent() ?? ""),
-          deletedWith: nameOf(request?.getDeletedwith() ?? ""),
-          order: recorded.length,
-        });
-        return { id: `${name}-id`, state: { ...plain, ...outputs[type] } };
+    await pulumi.runtime.setMocks(
+      {
+        call: () => ({}),
+        newResource: ({ type, name, inputs, custom }) => {
+          const request = options.get(`${type} ${name}`);
+          const plain = inputs as Record<string, unknown>;
+          recorded.push({
+            type,
+            name,
+            inputs: plain,
+            custom: custom ?? false,
+            dependsOn: (request?.getDependenciesList() ?? []).map(nameOf),
+            parent: nameOf(request?.getParent() ?? ""),
+            deletedWith: nameOf(request?.getDeletedwith() ?? ""),
+            order: recorded.length,
+          });
+          return { id: `${name}-id`, state: { ...plain, ...outputs[type] } };
+        },
       },
-    });
+      "project",
+      "stack",
+      preview,
+    );
     program();
     await settled();
     return recorded;

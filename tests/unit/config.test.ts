@@ -284,11 +284,6 @@ describe("parseStack", () => {
     ],
     ["no control plane", { "pools.control": undefined }, /^pools: no control plane/],
     [
-      "one control plane in production",
-      { environment: "production" },
-      /^pools: found "1 control planes"; production needs an odd number of at least 3/,
-    ],
-    [
       "several control planes without an endpoint",
       { "pools.control.count": 3, "pools.control.addresses": "10.0.10.11-10.0.10.13" },
       /^kubernetes\.endpoint: missing: with 3 control planes/,

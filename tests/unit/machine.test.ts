@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { parseProbe, probeScript, stealPercent } from "../../provider/machine/probe";
 import { machineKind } from "../../provider/machine/kind";
 import { unmet } from "../../provider/machine/verify";
-import type { Evidence, MachineInputs } from "../../provider/machine/schema";
+import { refuseUnfit, type Evidence, type MachineInputs } from "../../provider/machine/schema";
+import { UserError } from "../../provider/core/kind";
 import { exampleHostKey } from "../support/hosts";
 import { LocalMachine, owner, testContext } from "../support/local-machine";
 
@@ -133,21 +134,41 @@ describe("machine: requirements", () => {
 });
 
 describe("machine: offline rules", () => {
+  const production = { owner: { ...owner, environment: "production" } };
+  const unfit = { plan: "shared", vcpus: 2, hypervisors: ["qemu", "lxc"] };
   const failures = (changes: Record<string, unknown>): string[] =>
     machineKind
-      .check({ ...raw, owner: { ...owner, environment: "production" }, ...changes })
+      .check({ ...raw, ...production, ...changes })
       .failures.map((failure) => `${failure.property}: ${failure.reason}`);
 
-  it("refuse shared plans, few vCPUs, emulation and containers in production, together", () => {
-    const found = failures({ plan: "shared", vcpus: 2, hypervisors: ["qemu", "lxc"] });
-    expect(found).to.have.length(3);
-    expect(found[0]).to.match(/^plan: node m1: plan is "shared"; production takes dedicated/);
-    expect(found[1]).to.match(/^vcpus: node m1: has 2 vCPUs; production needs at least 4/);
-    expect(found[2]).to.match(/^hypervisors: node m1: accepts qemu, lxc/);
+  it("refuse shared plans, few vCPUs, emulation and containers in production, together, and connect to nothing", async () => {
+    const machine = new LocalMachine();
+    try {
+      const ctx = testContext(machine);
+      const bad = inputs({ ...production, ...unfit });
+      const known = { ...inputs(production), evidence: fit };
+      for (const refused of [() => machineKind.create(ctx, bad), () => machineKind.update(ctx, "m1", known, bad)]) {
+        const error = await refused().then(
+          () => expect.fail("accepted"),
+          (reason: unknown) => reason as Error,
+        );
+        expect(error).to.be.instanceOf(UserError);
+        expect(error.message.split("\n")).to.deep.equal([
+          "node m1 is refused in production:",
+          '  - its plan is "shared": take dedicated vCPUs (cpu or plan: dedicated), or bare metal',
+          "  - it has 2 vCPUs: give each node at least 4",
+          "  - it accepts qemu, lxc, which is emulation or a container: use KVM or bare metal",
+        ]);
+      }
+      expect(machine.scripts).to.deep.equal([]);
+    } finally {
+      machine.close();
+    }
   });
 
-  it("leave development alone", () => {
-    expect(machineKind.check({ ...raw, plan: "shared", vcpus: 1 }).failures).to.deep.equal([]);
+  it("leave previews to the policies, and development alone", () => {
+    expect(failures(unfit)).to.deep.equal([]);
+    expect(() => refuseUnfit(inputs(unfit))).not.to.throw();
   });
 
   it("name what is wrong and where", () => {
