@@ -45,7 +45,7 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
   report("starting the emulated KVM host and the machine beside it");
   const started = Date.now();
   const { machine: kvmHost, subnet } = await startFirst(state, options);
-  record(state, await startExisting(node, state.cgroups[0]!, kvmHost, subnet));
+  record(state, await startExisting(node, state.cgroups[1]!, kvmHost, subnet));
   const endpoints = { [HOST]: await endpointOf(HOST, subnet), [EXISTING]: await endpointOf(EXISTING, subnet) };
   const identityFile = (await clientKey()).file;
   writeSshFiles(siteDir(), identityFile, endpoints);
@@ -113,7 +113,7 @@ async function wantedState(
     createdAt: new Date().toISOString(),
     roots,
     processes: [],
-    cgroups: [`kvmesh-${EXISTING}-${randomBytes(3).toString("hex")}`],
+    cgroups: [HOST, EXISTING].map((name) => `kvmesh-${name}-${randomBytes(3).toString("hex")}`),
   };
   writeState(state);
   return state;
@@ -134,7 +134,7 @@ async function startFirst(state: SiteState, options: SiteOptions): Promise<First
   await stopProcesses(state);
   await modprobe();
   if (options.hugepages !== undefined) setHugepages(state, options.hugepages);
-  const machine = await startHost(state.roots!.host);
+  const machine = await startHost(state.roots!.host, state.cgroups[0]!);
   record(state, machine);
   for (let tries = 0; tries < 20; tries += 1) {
     const subnet = state.subnet ?? (await chooseSubnet());

@@ -39,7 +39,7 @@ async function loginFiles(name: string): Promise<Record<string, string>> {
 }
 
 /** The emulated KVM host; not on any network yet. */
-export async function startHost(root: string): Promise<RunningMachine> {
+export async function startHost(root: string, cgroup: string): Promise<RunningMachine> {
   return startMachine({
     name: HOST,
     dir: path.join(siteDir(), HOST),
@@ -47,6 +47,7 @@ export async function startHost(root: string): Promise<RunningMachine> {
     init: "host-init.sh",
     keep: { storage: STORAGE, libvirt: "/var/lib/libvirt" },
     devices: ["net/tun"],
+    cgroup,
     files: { hostname: "kvm-host\n", ...(await loginFiles(HOST)) },
   });
 }

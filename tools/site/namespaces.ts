@@ -20,7 +20,7 @@ export interface NamespaceMachine {
   /** Device nodes beside null, zero, random, tty. */
   readonly devices: readonly string[];
   /** Name of its own cgroup in every hierarchy. */
-  readonly cgroup?: string;
+  readonly cgroup: string;
   /** Files for /run/site: hostname, keys and whatever its init reads. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -69,7 +69,7 @@ export async function startMachine(machine: NamespaceMachine): Promise<RunningMa
         ROOT_KEEP: Object.entries(machine.keep)
           .map(([name, inside]) => `${name}:${inside}`)
           .join(" "),
-        ROOT_CGROUP: machine.cgroup ?? "",
+        ROOT_CGROUP: machine.cgroup,
         ROOT_DEVICES: machine.devices.join(" "),
       },
     },

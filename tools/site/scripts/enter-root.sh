@@ -3,15 +3,19 @@
 # Started by namespaces.ts inside `unshare --mount --net --pid --uts --ipc --fork`, with
 #   ROOT_LOWER   read-only root (from the cache)        ROOT_DIR   upper/, work/, merged/, keep/ and site/ of this machine
 #   ROOT_KEEP    "name:/path …": keep/name is a real folder there (overlayfs can't serve as another overlay's upper)
-#   ROOT_CGROUP  name of a cgroup of its own ("" = none) ROOT_DEVICES  device nodes beside the usual ones
+#   ROOT_CGROUP  name of a cgroup of its own             ROOT_DEVICES  device nodes beside the usual ones
 set -eu
 
 # A cgroup of its own at the top of every hierarchy, seen from inside as the root: kubelet then makes its cgroups
 # below it and `down` can remove them all. Done here, not before unshare, so that only this process is in it.
-if [ -n "$ROOT_CGROUP" ] && [ -z "${ROOT_IN_CGROUP:-}" ]; then
+# Its weight is four times that of anything else here: a machine's cores are its own, as far as the kernel can be told.
+if [ -z "${ROOT_IN_CGROUP:-}" ]; then
   if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
-    echo '+cpuset +cpu +io +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
+    for controller in cpuset cpu io memory pids; do
+      echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
+    done
     mkdir -p "/sys/fs/cgroup/$ROOT_CGROUP/init"
+    echo 400 >"/sys/fs/cgroup/$ROOT_CGROUP/cpu.weight" 2>/dev/null || true
     echo 0 >"/sys/fs/cgroup/$ROOT_CGROUP/cgroup.procs"
   else
     for hierarchy in /sys/fs/cgroup/*/; do
@@ -21,6 +25,7 @@ if [ -n "$ROOT_CGROUP" ] && [ -z "${ROOT_IN_CGROUP:-}" ]; then
       for file in cpuset.cpus cpuset.mems; do
         [ ! -e "$hierarchy$file" ] || cat "$hierarchy$file" >"$hierarchy$ROOT_CGROUP/$file"
       done
+      [ ! -e "$hierarchy$ROOT_CGROUP/cpu.shares" ] || echo 4096 >"$hierarchy$ROOT_CGROUP/cpu.shares"
       echo 0 >"$hierarchy$ROOT_CGROUP/cgroup.procs"
     done
   fi
@@ -57,23 +62,21 @@ mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-if [ -n "$ROOT_CGROUP" ]; then
-  if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
-    mount -t cgroup2 cgroup "$root/sys/fs/cgroup"
-    # Processes live in leaves only, so that controllers can be handed down.
-    echo 0 >"$root/sys/fs/cgroup/init/cgroup.procs"
-    for controller in cpuset cpu io memory pids; do
-      echo "+$controller" >"$root/sys/fs/cgroup/cgroup.subtree_control" 2>/dev/null || true
-    done
-  else
-    mount -t tmpfs -o mode=755 cgroup "$root/sys/fs/cgroup"
-    while IFS=: read -r id controllers _; do
-      [ "$id" != 0 ] || continue
-      mkdir -p "$root/sys/fs/cgroup/${controllers#name=}"
-      case $controllers in name=*) options=none,$controllers ;; *) options=$controllers ;; esac
-      mount -t cgroup -o "$options" cgroup "$root/sys/fs/cgroup/${controllers#name=}"
-    done </proc/self/cgroup
-  fi
+if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
+  mount -t cgroup2 cgroup "$root/sys/fs/cgroup"
+  # Processes live in leaves only, so that controllers can be handed down.
+  echo 0 >"$root/sys/fs/cgroup/init/cgroup.procs"
+  for controller in cpuset cpu io memory pids; do
+    echo "+$controller" >"$root/sys/fs/cgroup/cgroup.subtree_control" 2>/dev/null || true
+  done
+else
+  mount -t tmpfs -o mode=755 cgroup "$root/sys/fs/cgroup"
+  while IFS=: read -r id controllers _; do
+    [ "$id" != 0 ] || continue
+    mkdir -p "$root/sys/fs/cgroup/${controllers#name=}"
+    case $controllers in name=*) options=none,$controllers ;; *) options=$controllers ;; esac
+    mount -t cgroup -o "$options" cgroup "$root/sys/fs/cgroup/${controllers#name=}"
+  done </proc/self/cgroup
 fi
 
 # Scripts and keys of this machine, on the tmpfs: nothing of ours is left in its root.
