@@ -68,9 +68,16 @@ export const testLevels: readonly Level[] = [
     environment: engine,
   },
   {
+    name: "host",
+    what: "real sshd, libvirtd and QEMU in namespaces: the contract that the simulated host keeps, too",
+    files: ["tests/lab/host-contract.test.js", "tests/lab/site.test.js"],
+    // Its root is made of Debian packages when the cache has none.
+    timeoutMs: 900_000,
+  },
+  {
     name: "mesh",
-    what: "real kube-apiserver, istiod and Envoy in network namespaces",
-    files: ["tests/lab/mesh*.test.js"],
+    what: "real kube-apiserver, istiod and Envoy in network namespaces; real kubeadm on our configuration",
+    files: ["tests/lab/mesh*.test.js", "tests/lab/kubeadm-config.test.js"],
     timeoutMs: 300_000,
     environment: clusterTools,
   },
