@@ -7,6 +7,9 @@ import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
 
+// Pulumi's runner would map stack traces, which takes it long or for ever: docs/decisions/0071.
+Error.prepareStackTrace = undefined;
+
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
   const spec = explained(readSpec);
