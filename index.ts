@@ -8,7 +8,7 @@ import { ConfigError, formatProblem, parseStack, rawConfig, type StackSpec } fro
 import { Provider } from "./provider/sdk";
 
 // Pulumi's runner would map stack traces, which takes it long or for ever: docs/decisions/0071.
-Error.prepareStackTrace = undefined;
+Reflect.deleteProperty(Error, "prepareStackTrace");
 
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {

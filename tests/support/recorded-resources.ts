@@ -36,7 +36,7 @@ const nameOf = (urn: string): string => urn.split("::").at(-1) ?? "";
  * @param preview true: as in `pulumi preview`.
  */
 export async function recordResources(
-  program: () => void,
+  program: () => unknown,
   outputs: Readonly<Record<string, Record<string, unknown>>> = {
     "kvmesh:index:Chart": { path: ".kvmesh/charts/some-chart" },
   },
@@ -75,8 +75,9 @@ export async function recordResources(
       "project",
       "stack",
       preview,
+      "organization",
     );
-    program();
+    await program();
     await settled();
     return recorded;
   } finally {
