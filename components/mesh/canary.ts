@@ -36,7 +36,10 @@ export class Canary extends pulumi.ComponentResource {
       routes,
       childOptions(this, opts, [this.destinationRule]),
     );
-    this.registerOutputs({ destinationRule: this.destinationRule, virtualService: this.virtualService });
+    this.registerOutputs({
+      destinationRule: `${ref.namespace}/${ref.name}`,
+      virtualService: `${ref.namespace}/${ref.name}`,
+    });
   }
 }
 

@@ -20,7 +20,7 @@ export class IngressGateway extends pulumi.ComponentResource {
       spec,
       childOptions(this, opts),
     );
-    this.registerOutputs({ gateway: this.gateway });
+    this.registerOutputs({ gateway: `${args.namespace}/${args.name}` });
   }
 }
 

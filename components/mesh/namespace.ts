@@ -23,7 +23,7 @@ export class MeshNamespace extends pulumi.ComponentResource {
     this.namespace = args.existing
       ? new k8s.core.v1.NamespacePatch(`${name}-labels`, { metadata }, child)
       : new k8s.core.v1.Namespace(`${name}-namespace`, { metadata }, child);
-    this.registerOutputs({ namespace: this.namespace });
+    this.registerOutputs({ namespace: args.name });
   }
 }
 

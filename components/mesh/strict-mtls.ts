@@ -27,7 +27,7 @@ export class StrictMtls extends pulumi.ComponentResource {
       peerAuthenticationSpec(args.mode),
       childOptions(this, opts),
     );
-    this.registerOutputs({ peerAuthentication: this.peerAuthentication });
+    this.registerOutputs({ peerAuthentication: `${args.namespace}/${args.name ?? "default"}` });
   }
 }
 

@@ -55,7 +55,7 @@ export class VersionedService extends pulumi.ComponentResource {
       { metadata: ref, spec: serviceSpec(args) },
       childOptions(this, opts, this.deployments),
     );
-    this.registerOutputs({ service: this.service });
+    this.registerOutputs({ service: `${args.namespace}/${args.name}` });
   }
 }
 
