@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { KubernetesCluster } from "./components/cluster";
 import { MeshInputError, MeshLayer } from "./components/mesh";
 import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
-import { ConfigError, formatProblem, parseStack, rawConfig, type StackSpec } from "./config";
+import { ConfigError, formatProblem, parseStack, rawConfig, refuseUnfitProduction, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
 
 // Pulumi's runner would map stack traces, which takes it long or for ever: docs/decisions/0071.
@@ -13,6 +13,7 @@ Reflect.deleteProperty(Error, "prepareStackTrace");
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
   const spec = explained(readSpec);
+  if (!pulumi.runtime.isDryRun()) explained(() => refuseUnfitProduction(spec, pulumi.getStack()));
   const placed = await placedMachines(spec.hosts);
   return explained(() => compose(spec, placed));
 };

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import * as yaml from "yaml";
 
 /** The checkout: parent of dist/. */
 export const checkout = path.resolve(__dirname, "../../..");
@@ -52,7 +53,7 @@ export interface ProjectOptions {
   /** JavaScript of index.js; `kvmesh` (provider/sdk) and `pulumi` are in scope. */
   readonly program: string;
   /** Stack configuration, e.g. { "kvmesh:identityFile": "…" }. */
-  readonly config?: Readonly<Record<string, string>>;
+  readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: NodeJS.ProcessEnv;
   /** Further plugins beside kvmesh: name and folder. */
   readonly plugins?: readonly { readonly name: string; readonly path: string }[];
@@ -62,6 +63,8 @@ export interface RunOptions {
   /** Put before the CLI, e.g. ["unshare", "--net"]. */
   readonly wrapper?: readonly string[];
   readonly args?: readonly string[];
+  /** In place of the project's own. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Asked ten times a second; a signal ends the CLI, the language host and the plugins with it. */
   readonly killWhen?: () => NodeJS.Signals | undefined;
 }
@@ -111,6 +114,14 @@ export class EngineProject {
     const sdk = JSON.stringify(path.join(checkout, "dist/provider/sdk"));
     const head = `"use strict";\nconst pulumi = require("@pulumi/pulumi");\nconst kvmesh = require(${sdk});\n`;
     fs.writeFileSync(path.join(this.folder, "index.js"), head + program);
+  }
+
+  /** Replaces the stack's configuration; the next run uses it. */
+  setConfig(config: Readonly<Record<string, unknown>>): void {
+    const name = `Pulumi.${this.stack}.yaml`;
+    // Beside the configuration, the CLI keeps the salt of its secrets there.
+    const file = yaml.parse(fs.readFileSync(path.join(this.folder, name), "utf8")) as Record<string, unknown>;
+    this.write(name, { ...file, config });
   }
 
   up(options?: RunOptions): Promise<EngineResult> {
@@ -172,7 +183,7 @@ export class EngineProject {
       // A process group of its own, so that killing it also ends the language host and the plugin.
       const child = spawn(command, rest, {
         cwd: this.folder,
-        env: this.env,
+        env: options.env ?? this.env,
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
       });
