@@ -112,7 +112,7 @@ describe("bad input: the whole program under the real CLI", function () {
 
   it("no passphrase: the CLI says so, and nothing of ours adds to it", async () => {
     project.setConfig(stackFile({}));
-    const { PULUMI_CONFIG_PASSPHRASE: _, ...env } = project.env;
+    const env = { ...project.env, PULUMI_CONFIG_PASSPHRASE: undefined };
     const result = await project.preview({ env });
     expect(result.code).not.to.equal(0);
     expect(result.text.trim()).to.match(/^error: .*PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE.*$/);
