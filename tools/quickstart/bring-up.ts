@@ -37,6 +37,7 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
   const site = await phases.run("site", () => siteUp(report, { yes: options.yes, kind }));
   const canary = await phases.run("stack", () => writeStack(options, site, places, session, report));
 
+  const deployed = fs.existsSync(session.kubeconfig);
   const up = await phases.run("pulumi up", () =>
     runWithReport({
       kind: "up",
@@ -44,7 +45,8 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
       cwd: places.checkout,
       out: session.reportFolder,
       env: session.env,
-      args: ["--yes"],
+      // Later runs change what the user just asked to change; the policies speak in the update itself, too.
+      args: deployed ? ["--yes", "--skip-preview"] : ["--yes"],
       say,
     }),
   );
