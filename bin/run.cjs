@@ -20,7 +20,8 @@ function step(what, command, args) {
   process.stderr.write(`kvmesh: ${what} …\n`);
   const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  if (result.status !== 0) fail(`${what} failed after ${seconds} s (\`${command} ${args.join(" ")}\`); its output is above`);
+  if (result.status !== 0)
+    fail(`${what} failed after ${seconds} s (\`${command} ${args.join(" ")}\`); its output is above`);
   process.stderr.write(`kvmesh: ${what}: ${seconds} s\n`);
 }
 
@@ -43,7 +44,8 @@ if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quicks
 if (packagesAreStale()) {
   step("installing npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
-if (staleSource()) step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
+if (staleSource())
+  step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
 
 process.argv = [process.argv[0], path.join(root, "dist", `${program}.js`), ...args];
 require(process.argv[1]);

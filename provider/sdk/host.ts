@@ -7,11 +7,20 @@ export class HostKey extends pulumi.CustomResource {
   declare readonly privateKey: pulumi.Output<string>;
   /** "ssh-ed25519 AAAA…", without a comment. */
   declare readonly publicKey: pulumi.Output<string>;
-  constructor(name: string, args: { readonly keepers?: pulumi.Input<Record<string, string>> } = {}, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:HostKey", name, { ...args, privateKey: undefined, publicKey: undefined }, {
-      ...opts,
-      additionalSecretOutputs: ["privateKey"],
-    });
+  constructor(
+    name: string,
+    args: { readonly keepers?: pulumi.Input<Record<string, string>> } = {},
+    opts?: pulumi.CustomResourceOptions,
+  ) {
+    super(
+      "kvmesh:index:HostKey",
+      name,
+      { ...args, privateKey: undefined, publicKey: undefined },
+      {
+        ...opts,
+        additionalSecretOutputs: ["privateKey"],
+      },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import Mocha = require("mocha");
+import Mocha from "mocha";
 
 /** Mocha's spec reporter, which also leaves its counts in $KVMESH_TEST_COUNTS for tests/run.ts. */
 class CountingReporter extends Mocha.reporters.Spec {

@@ -78,9 +78,11 @@ describe("toolchain: versions", () => {
 describe("toolchain: recipes", () => {
   it("have a way to each tool that needs no official download", () => {
     for (const name of toolNames) {
-      const { go, wheel } = recipe(name);
-      expect(go ?? wheel, name).not.to.equal(undefined);
-      const files = go ? [`${go.module}/go.mod`] : [wheel!.requirements];
+      const { go, wheel, npm } = recipe(name);
+      for (const arch of ["amd64", "arm64"] as const) {
+        expect(go ?? wheel ?? npm?.({ os: "linux", arch }), `${name} on ${arch}`).not.to.equal(undefined);
+      }
+      const files = go ? [`${go.module}/go.mod`] : wheel ? [wheel.requirements] : [];
       for (const file of files) expect(fs.existsSync(path.join(checkoutRoot(), file)), file).to.equal(true);
     }
   });
