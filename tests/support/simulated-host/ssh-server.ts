@@ -76,6 +76,8 @@ export class SshServer {
       child.on("close", (code) =>
         resolve({ code: code ?? 128, stdout: this.fromRoot(stdout), stderr: this.fromRoot(stderr) }),
       );
+      // A script that reads no input may have ended before it is written.
+      child.stdin.on("error", () => undefined);
       child.stdin.end(stdin);
     });
   }
