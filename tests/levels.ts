@@ -21,11 +21,8 @@ const say = (line: string): void => {
 const engine = async (): Promise<NodeJS.ProcessEnv> => pulumiEnv(say);
 
 const clusterTools = async (): Promise<NodeJS.ProcessEnv> => {
-  await ensureTools(
-    ["kube-apiserver", "kube-controller-manager", "etcd", "pilot-discovery", "pilot-agent", "kubeadm", "kubectl"],
-    say,
-  );
-  return pulumiEnv(say);
+  await ensureTools(["kube-apiserver", "kube-controller-manager", "etcd", "pilot-discovery", "pilot-agent"], say);
+  return pulumiEnv(say, { tools: ["kubectl", "kubeadm"] });
 };
 
 export const testLevels: readonly Level[] = [
