@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { endpoint, owner } from "../core/check";
-import { exactVersion, identity, nodeName } from "../node/inputs";
+import { exactVersion, identity, nodeName, preflightChecks } from "../node/inputs";
 
 export const controlPlaneArgs = z.strictObject({
   endpoint,
@@ -8,9 +8,7 @@ export const controlPlaneArgs = z.strictObject({
   name: nodeName,
   kubernetesVersion: exactVersion,
   config: z.string().min(1),
-  ignorePreflightErrors: z
-    .array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check"))
-    .default([]),
+  ignorePreflightErrors: preflightChecks,
   timeoutSeconds: z.number().positive().default(600),
   identity,
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { endpoint, owner, text } from "../core/check";
-import { caHash, exactVersion, identity, nodeName } from "../node/inputs";
+import { caHash, exactVersion, identity, nodeName, preflightChecks } from "../node/inputs";
 
 export const memberArgs = z.strictObject({
   endpoint,
@@ -12,9 +12,7 @@ export const memberArgs = z.strictObject({
   caCertHash: caHash,
   apiEndpoint: text(/^[A-Za-z0-9[][A-Za-z0-9.:\]-]*:\d+$/, 'host and port of the API, "10.0.0.10:6443"'),
   config: z.string().min(1),
-  ignorePreflightErrors: z
-    .array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check"))
-    .default([]),
+  ignorePreflightErrors: preflightChecks,
   timeoutSeconds: z.number().positive().default(600),
   identity,
 });

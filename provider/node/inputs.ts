@@ -19,3 +19,8 @@ export const identity = z.string().optional();
 
 /** "sha256:<hex>" of the public key of a cluster's CA. */
 export const caHash = text(/^sha256:[0-9a-f]{64}$/, '"sha256:" and 64 hexadecimal digits');
+
+/** Names of kubeadm preflight checks; they become an argument of kubeadm. */
+export const preflightChecks = z
+  .array(z.string().regex(/^[A-Za-z0-9_-]+$/, "must be the name of a preflight check"))
+  .default([]);

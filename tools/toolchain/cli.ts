@@ -1,3 +1,4 @@
+import { quote } from "../../provider/core/quote";
 import { ensureTools, fromCache, fromPath } from "./ensure";
 import { pulumiEnv } from "./pulumi-env";
 import { recipe, toolNames, type ToolName } from "./recipes";
@@ -37,8 +38,6 @@ async function describe(name: ToolName): Promise<string> {
   const cached = await fromCache(name);
   return cached ? `${label} ${cached.source!.how.padEnd(10)} ${cached.path}` : `${label} not here yet`;
 }
-
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`kvmesh: ${error instanceof Error ? error.message : String(error)}\n`);
