@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { DOMParser, XMLSerializer } from "@xmldom/xmldom";
 import type { Element } from "@xmldom/xmldom";
 import { without } from "../../../provider/core/values";
-import { parseCpus } from "../../../provider/libvirt/cpulist";
-
-/** What virsh prints behind "error: ". */
-export class VirshError extends Error {}
+import { VirshError } from "./errors";
+import { rooted } from "./paths";
+import { hideProcess, setAffinity, showProcess } from "./threads";
+import { append, elements, parse, serialize, text } from "./xml";
 
 interface StoredDomain {
   readonly name: string;
@@ -19,13 +18,7 @@ interface StoredDomain {
   pid?: number;
 }
 
-interface StoredPool {
-  readonly target: string;
-  active: boolean;
-  autostart: boolean;
-}
-
-/** Libvirt's state in files below a simulated host's root; every command of virsh is one short-lived process. */
+/** Libvirt's machines, in files below a simulated host's root; every command of virsh is one short-lived process. */
 export class SimulatedLibvirt {
   constructor(private readonly root: string) {}
 
@@ -66,7 +59,7 @@ export class SimulatedLibvirt {
     const root = parse(domain.inactive);
     for (const source of elements(root, "source")) {
       const file = source.getAttribute("file");
-      if (file && !fs.existsSync(this.rooted(file))) {
+      if (file && !fs.existsSync(rooted(this.root, file))) {
         throw new VirshError(
           `Failed to start domain '${domain.name}'\nerror: Cannot access storage file '${file}': No such file or directory`,
         );
@@ -78,7 +71,7 @@ export class SimulatedLibvirt {
     domain.live = serialize(root);
     domain.pid = 1000 + Math.floor(Math.random() * 30_000);
     this.save(domain);
-    this.writeThreads(domain, root);
+    showProcess(this.root, domain, root);
     return "";
   }
 
@@ -142,7 +135,7 @@ export class SimulatedLibvirt {
     if (live && domain.live) {
       domain.live = change(domain.live);
       // Set whatever libvirt believed before: this is how the real one repairs an affinity.
-      this.setAffinity(domain, threadName(element, which ?? ""), cpus);
+      setAffinity(this.root, domain, element, which ?? "", cpus);
     }
     if (flags.has("--config") || !live) domain.inactive = change(domain.inactive);
     this.save(domain);
@@ -167,49 +160,9 @@ export class SimulatedLibvirt {
 
   blockResize(name: string, device: string, size: string): string {
     this.running(name);
-    const file = this.rooted(device);
+    const file = rooted(this.root, device);
     const image = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>;
     fs.writeFileSync(file, JSON.stringify({ ...image, "virtual-size": Number(size.replace(/b$/i, "")) }));
-    return "";
-  }
-
-  definePool(name: string, target: string): string {
-    if (this.pools()[name]) throw new VirshError(`operation failed: pool '${name}' already exists`);
-    this.savePools({ ...this.pools(), [name]: { target, active: false, autostart: false } });
-    return "";
-  }
-
-  listPools(): string {
-    return Object.keys(this.pools()).join("\n");
-  }
-
-  poolXml(name: string): string {
-    return `<pool type='dir'>\n  <name>${name}</name>\n  <target>\n    <path>${this.pool(name).target}</path>\n  </target>\n</pool>`;
-  }
-
-  poolInfo(name: string): string {
-    const pool = this.pool(name);
-    return `Name:           ${name}\nState:          ${pool.active ? "running" : "inactive"}\nAutostart:      ${pool.autostart ? "yes" : "no"}`;
-  }
-
-  setPool(name: string, what: "active" | "autostart", value: boolean): string {
-    const pool = this.pool(name);
-    if (what === "active" && pool.active === value) {
-      throw new VirshError(
-        `Requested operation is not valid: storage pool '${name}' is ${value ? "already" : "not"} active`,
-      );
-    }
-    if (what === "active" && value && !fs.existsSync(this.rooted(pool.target))) {
-      throw new VirshError(
-        `Failed to start pool ${name}\nerror: cannot open directory '${pool.target}': No such file or directory`,
-      );
-    }
-    this.savePools({ ...this.pools(), [name]: { ...pool, [what]: value } });
-    return "";
-  }
-
-  undefinePool(name: string): string {
-    this.savePools(without(this.pools(), name));
     return "";
   }
 
@@ -234,47 +187,8 @@ export class SimulatedLibvirt {
   }
 
   private off(domain: StoredDomain): void {
-    if (domain.pid) fs.rmSync(path.join(this.root, `proc/${domain.pid}`), { recursive: true, force: true });
-    fs.rmSync(path.join(this.root, `run/libvirt/qemu/${domain.name}.pid`), { force: true });
+    hideProcess(this.root, domain);
     this.save(without(domain, "live", "pid"));
-  }
-
-  private writeThreads(domain: StoredDomain, root: Element): void {
-    const pid = domain.pid ?? 0;
-    fs.writeFileSync(path.join(this.root, `run/libvirt/qemu/${domain.name}.pid`), `${pid}`);
-    const all = `0-${fs.readdirSync(path.join(this.root, "sys/devices/system/cpu")).length - 1}`;
-    const pinned = (element: string, key?: string, value?: string): string =>
-      elements(root, element)
-        .find((pin) => key === undefined || pin.getAttribute(key) === value)
-        ?.getAttribute("cpuset") ?? all;
-    const threads: [string, string][] = [
-      ["qemu-system-x86", pinned("emulatorpin")],
-      ["IO iothread1", pinned("iothreadpin", "iothread", "1")],
-    ];
-    const kind = root.getAttribute("type") === "kvm" ? "KVM" : "TCG";
-    for (let i = 0; i < Number(text(root, "vcpu")); i++)
-      threads.push([`CPU ${i}/${kind}`, pinned("vcpupin", "vcpu", String(i))]);
-    threads.forEach(([name, cpus], i) => {
-      const folder = path.join(this.root, `proc/${pid}/task/${pid + i}`);
-      fs.mkdirSync(folder, { recursive: true });
-      fs.writeFileSync(path.join(folder, "comm"), `${name}\n`);
-      fs.writeFileSync(path.join(folder, "status"), `Name:\t${name}\nCpus_allowed_list:\t${cpus}\n`);
-    });
-  }
-
-  private setAffinity(domain: StoredDomain, thread: string, cpus: string): void {
-    const tasks = path.join(this.root, `proc/${domain.pid}/task`);
-    for (const id of fs.readdirSync(tasks)) {
-      const name = fs.readFileSync(path.join(tasks, id, "comm"), "utf8").trim();
-      if (!name.startsWith(thread)) continue;
-      const list = parseCpus(cpus).join(",");
-      fs.writeFileSync(path.join(tasks, id, "status"), `Name:\t${name}\nCpus_allowed_list:\t${list}\n`);
-    }
-  }
-
-  /** Scripts already name paths below the root; XML has the host's own. */
-  private rooted(file: string): string {
-    return file.startsWith(this.root) ? file : path.join(this.root, file);
   }
 
   private domains(): StoredDomain[] {
@@ -296,21 +210,6 @@ export class SimulatedLibvirt {
     fs.writeFileSync(`${file}.${process.pid}`, JSON.stringify(domain, null, 2));
     fs.renameSync(`${file}.${process.pid}`, file);
   }
-
-  private pool(name: string): StoredPool {
-    const pool = this.pools()[name];
-    if (!pool) throw new VirshError(`failed to get pool '${name}'`);
-    return pool;
-  }
-
-  private pools(): Record<string, StoredPool> {
-    const file = path.join(this.root, "libvirt/pools.json");
-    return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, StoredPool>) : {};
-  }
-
-  private savePools(pools: Record<string, StoredPool>): void {
-    fs.writeFileSync(path.join(this.root, "libvirt/pools.json"), JSON.stringify(pools, null, 2));
-  }
 }
 
 /** What libvirt adds to every definition: it must not show up as drift. */
@@ -325,34 +224,4 @@ function fillIn(root: Element): void {
   if (!devices) throw new VirshError("XML error: no devices");
   if (elements(devices, "emulator").length === 0) append(devices, "emulator", "/usr/bin/qemu-system-x86_64");
   for (const disk of elements(devices, "disk")) append(disk, "address").setAttribute("type", "pci");
-}
-
-function append(parent: Element, name: string, content = ""): Element {
-  const document = parent.ownerDocument;
-  if (!document) throw new VirshError("XML error: no document");
-  const element = document.createElement(name);
-  if (content !== "") element.appendChild(document.createTextNode(content));
-  parent.appendChild(element);
-  return element;
-}
-
-function threadName(element: string, which: string): string {
-  if (element === "vcpupin") return `CPU ${which}/`;
-  return element === "iothreadpin" ? `IO iothread${which}` : "qemu-system";
-}
-
-function parse(xml: string): Element {
-  return new DOMParser().parseFromString(xml, "text/xml").documentElement as Element;
-}
-
-function serialize(root: Element): string {
-  return new XMLSerializer().serializeToString(root);
-}
-
-function elements(root: Element, name: string): Element[] {
-  return Array.from(root.getElementsByTagName(name));
-}
-
-function text(root: Element, name: string): string {
-  return (elements(root, name)[0]?.textContent ?? "").trim();
 }

@@ -2,12 +2,14 @@
  * The commands of virsh that our scripts use, with the messages and exit codes of libvirt 9 to 11.
  * What they must do like the real ones is in the contract tests.
  */
-import { SimulatedLibvirt, VirshError } from "./libvirt";
+import { VirshError } from "./errors";
+import { SimulatedLibvirt } from "./libvirt";
+import { SimulatedPools } from "./pools";
 import type { Answer } from "./tool-server";
 
-type Command = (libvirt: SimulatedLibvirt, args: readonly string[], flags: ReadonlySet<string>) => string;
+type Command<T> = (on: T, args: readonly string[], flags: ReadonlySet<string>) => string;
 
-const COMMANDS: Readonly<Record<string, Command>> = {
+const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   define: (libvirt, [file]) => libvirt.define(file ?? ""),
   undefine: (libvirt, [name]) => libvirt.undefine(name ?? ""),
   start: (libvirt, [name]) => libvirt.startDomain(name ?? ""),
@@ -27,16 +29,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   list: (libvirt, _args, flags) => libvirt.list(flags.has("--all")),
   domblklist: (libvirt, [name]) => libvirt.blockDevices(name ?? ""),
   blockresize: (libvirt, [name, device, size]) => libvirt.blockResize(name ?? "", device ?? "", size ?? ""),
+};
+
+const POOLS: Readonly<Record<string, Command<SimulatedPools>>> = {
   // virsh -q pool-define-as NAME dir --target FOLDER
-  "pool-define-as": (libvirt, [name, , target]) => libvirt.definePool(name ?? "", target ?? ""),
-  "pool-list": (libvirt) => libvirt.listPools(),
-  "pool-dumpxml": (libvirt, [name]) => libvirt.poolXml(name ?? ""),
-  "pool-info": (libvirt, [name]) => libvirt.poolInfo(name ?? ""),
-  "pool-start": (libvirt, [name]) => libvirt.setPool(name ?? "", "active", true),
-  "pool-autostart": (libvirt, [name]) => libvirt.setPool(name ?? "", "autostart", true),
-  "pool-refresh": (libvirt, [name]) => libvirt.poolInfo(name ?? "") && "",
-  "pool-destroy": (libvirt, [name]) => libvirt.setPool(name ?? "", "active", false),
-  "pool-undefine": (libvirt, [name]) => libvirt.undefinePool(name ?? ""),
+  "pool-define-as": (pools, [name, , target]) => pools.define(name ?? "", target ?? ""),
+  "pool-list": (pools) => pools.list(),
+  "pool-dumpxml": (pools, [name]) => pools.xml(name ?? ""),
+  "pool-info": (pools, [name]) => pools.info(name ?? ""),
+  "pool-start": (pools, [name]) => pools.set(name ?? "", "active", true),
+  "pool-autostart": (pools, [name]) => pools.set(name ?? "", "autostart", true),
+  "pool-refresh": (pools, [name]) => pools.info(name ?? "") && "",
+  "pool-destroy": (pools, [name]) => pools.set(name ?? "", "active", false),
+  "pool-undefine": (pools, [name]) => pools.undefine(name ?? ""),
 };
 
 export function virsh(root: string, args: readonly string[]): Answer {
@@ -45,10 +50,12 @@ export function virsh(root: string, args: readonly string[]): Answer {
   if (words[0] === "-c") words.splice(0, 2);
   const [name = "", ...rest] = words;
   try {
-    const command = COMMANDS[name];
-    if (!command) throw new VirshError(`unknown command: '${name}'`);
     const plain = rest.filter((word) => !word.startsWith("--"));
-    const text = command(new SimulatedLibvirt(root), plain, new Set(rest.filter((word) => word.startsWith("--"))));
+    const flags = new Set(rest.filter((word) => word.startsWith("--")));
+    const text =
+      MACHINES[name]?.(new SimulatedLibvirt(root), plain, flags) ??
+      POOLS[name]?.(new SimulatedPools(root), plain, flags);
+    if (text === undefined) throw new VirshError(`unknown command: '${name}'`);
     return { code: 0, stdout: text === "" ? "" : `${text}\n`, stderr: "" };
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;

@@ -1,0 +1,2 @@
+/** What virsh prints behind "error: ". */
+export class VirshError extends Error {}
