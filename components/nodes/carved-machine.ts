@@ -73,8 +73,8 @@ export class CarvedMachine extends pulumi.ComponentResource {
         memoryBytes: pool.memory,
         numaNode: placement.numaNode,
         hugepageBytes: host.hugepages,
-        disks: [{ path: disk.path, format: "qcow2", target: "vda" }],
-        interfaces: [{ bridge: network.bridge, mac }],
+        disks: [{ type: "file", path: disk.path, format: "qcow2", target: "vda" }],
+        interfaces: [{ type: "bridge", bridge: network.bridge, mac }],
         cloudInit: {
           userData: pulumi
             .all([key.privateKey, key.publicKey])

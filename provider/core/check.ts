@@ -46,6 +46,12 @@ export const absolutePath = text(
   "an absolute path of letters, digits and ._@+-",
 );
 
+/** A block device by its path; names below /dev/disk/by-path have colons. */
+export const devicePath = text(
+  /^\/dev(\/(?!\.\.?(\/|$))[A-Za-z0-9._@+:-]+)+$/,
+  "the path of a block device below /dev, of letters, digits and ._@+:-",
+);
+
 /** File name, volume name or domain name. */
 export const name = z
   .string()

@@ -15,7 +15,7 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
   const { vcpuPins, emulatorPin, ioThreadPin } = seenPins(known, seen);
   const sameSeed = inactive.seedDigest === undefined || inactive.seedDigest === seedDigest(known.cloudInit);
   return {
-    ...without(known, "numaNode", "hugepageBytes"),
+    ...without(known, "numaNode", "hugepageBytes", "maxMemoryBytes"),
     type: inactive.type === known.type ? known.type : (inactive.type as DomainInputs["type"]),
     vcpus: inactive.vcpus,
     vcpuPins,
@@ -24,20 +24,26 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
     memoryBytes: inactive.memoryBytes,
     ...(inactive.numaNode === undefined ? {} : { numaNode: inactive.numaNode }),
     ...(inactive.hugepageBytes === undefined ? {} : { hugepageBytes: inactive.hugepageBytes }),
+    ...(inactive.maxMemoryBytes === undefined ? {} : { maxMemoryBytes: inactive.maxMemoryBytes }),
+    ioThreads: inactive.ioThreads,
+    firmware: inactive.firmware,
     disks: inactive.disks as DomainInputs["disks"],
-    interfaces: [...inactive.interfaces],
+    interfaces: inactive.interfaces as DomainInputs["interfaces"],
     cloudInit: sameSeed ? known.cloudInit : { userData: "", metaData: "", networkConfig: "" },
     autostart: seen.autostart,
   };
 }
 
+const PENDING = [
+  ...(["vcpus", "memoryBytes", "maxMemoryBytes", "numaNode", "hugepageBytes", "ioThreads", "firmware"] as const),
+  ...(["disks", "interfaces"] as const),
+];
+
 /** What a running machine has, but its definition no longer: it changes at the next start. Names of inputs. */
 export function pendingRestart(seen: SeenDomain): string[] {
   const { live, inactive } = seen;
   if (!live) return [];
-  const different = (["vcpus", "memoryBytes", "numaNode", "hugepageBytes", "disks", "interfaces"] as const).filter(
-    (name) => JSON.stringify(live[name]) !== JSON.stringify(inactive[name]),
-  );
+  const different = PENDING.filter((name) => JSON.stringify(live[name]) !== JSON.stringify(inactive[name]));
   return live.seedDigest === inactive.seedDigest ? different : [...different, "cloudInit"];
 }
 

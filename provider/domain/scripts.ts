@@ -106,8 +106,14 @@ function livePins(domain: DomainInputs): string {
   );
   if (domain.emulatorPin.length > 0)
     lines.push(`  v emulatorpin "$n" ${formatCpus(domain.emulatorPin)} --live >/dev/null`);
-  if (domain.ioThreadPin.length > 0)
-    lines.push(`  v iothreadpin "$n" 1 ${formatCpus(domain.ioThreadPin)} --live >/dev/null`);
+  if (domain.ioThreadPin.length > 0) {
+    const cpus = formatCpus(domain.ioThreadPin);
+    lines.push(
+      `  have=$(v dumpxml "$n" | sed -n 's:.*<iothreads>\\([0-9]*\\)</iothreads>.*:\\1:p')`,
+      `  i=1`,
+      `  while [ $i -le "\${have:-0}" ]; do v iothreadpin "$n" $i ${cpus} --live >/dev/null; i=$((i + 1)); done`,
+    );
+  }
   return lines.join("\n");
 }
 

@@ -15,15 +15,39 @@ export interface SeenXml {
   readonly vcpuPins: ReadonlyMap<number, readonly number[]>;
   readonly emulatorPin: readonly number[];
   readonly ioThreadPin: readonly number[];
+  /** What the machine may use now. */
   readonly memoryBytes: number;
+  /** With a balloon: what it may grow to. */
+  readonly maxMemoryBytes: number | undefined;
+  readonly ioThreads: number;
+  readonly firmware: "bios" | "efi";
   readonly numaNode: number | undefined;
   readonly hugepageBytes: number | undefined;
   /** Without the seed. */
-  readonly disks: readonly { readonly path: string; readonly format: string; readonly target: string }[];
-  readonly interfaces: readonly { readonly bridge: string; readonly mac: string }[];
+  readonly disks: readonly SeenDisk[];
+  readonly interfaces: readonly SeenInterface[];
   readonly mark: Mark | undefined;
   readonly seedDigest: string | undefined;
 }
+
+/** A disk in our arguments' words; what libvirt does when nothing is said is said. */
+export interface SeenDisk {
+  readonly type: string;
+  readonly path: string;
+  readonly format: string;
+  readonly target: string;
+  readonly serial?: string;
+  readonly cache: string;
+  readonly io: string;
+  readonly discard: string;
+}
+
+export type SeenInterface = { readonly type: string; readonly mac: string } & {
+  readonly bridge?: string;
+  readonly network?: string;
+  readonly device?: string;
+  readonly mode?: string;
+};
 
 /** Bytes of one unit of libvirt's memory elements. */
 const UNITS: Readonly<Record<string, number>> = {
@@ -63,14 +87,13 @@ export function parseDomainXml(xml: string): SeenXml {
     ),
     emulatorPin: parseCpus(child(tune, "emulatorpin")?.getAttribute("cpuset") ?? ""),
     ioThreadPin: parseCpus(child(tune, "iothreadpin")?.getAttribute("cpuset") ?? ""),
-    memoryBytes: bytes(child(root, "memory")),
+    ...memory(root, devices),
+    ioThreads: Number(textOf(child(root, "iothreads"))),
+    firmware: firmware(child(root, "os")),
     numaNode: numa === undefined || numa === null ? undefined : Number(numa),
     hugepageBytes: hugepageBytes(root),
     disks: children(devices, "disk").flatMap(disk),
-    interfaces: children(devices, "interface").map((nic) => ({
-      bridge: child(nic, "source")?.getAttribute("bridge") ?? "",
-      mac: (child(nic, "mac")?.getAttribute("address") ?? "").toLowerCase(),
-    })),
+    interfaces: children(devices, "interface").map(nic),
     mark: mark && markFrom(mark),
     seedDigest: mark?.getAttribute("seed") ?? undefined,
   };
@@ -87,16 +110,49 @@ function markFrom(element: Element): Mark {
   };
 }
 
-function disk(element: Element): { path: string; format: string; target: string }[] {
+function memory(
+  root: Element,
+  devices: Element | undefined,
+): { readonly memoryBytes: number; readonly maxMemoryBytes: number | undefined } {
+  const max = bytes(child(root, "memory"));
+  const model = child(devices, "memballoon")?.getAttribute("model") ?? "none";
+  if (model === "none") return { memoryBytes: max, maxMemoryBytes: undefined };
+  return { memoryBytes: bytes(child(root, "currentMemory")) || max, maxMemoryBytes: max };
+}
+
+function firmware(os: Element | undefined): "bios" | "efi" {
+  const flash = child(os, "loader")?.getAttribute("type") === "pflash";
+  return os?.getAttribute("firmware") === "efi" || flash ? "efi" : "bios";
+}
+
+function disk(element: Element): SeenDisk[] {
   if (child(element, "readonly") || element.getAttribute("device") !== "disk") return [];
   const source = child(element, "source");
+  const driver = child(element, "driver");
+  const serial = textOf(child(element, "serial"));
   return [
     {
+      type: element.getAttribute("type") ?? "",
       path: source?.getAttribute("file") ?? source?.getAttribute("dev") ?? "",
-      format: child(element, "driver")?.getAttribute("type") ?? "",
+      format: driver?.getAttribute("type") ?? "",
       target: child(element, "target")?.getAttribute("dev") ?? "",
+      ...(serial === "" ? {} : { serial }),
+      cache: driver?.getAttribute("cache") ?? "default",
+      io: driver?.getAttribute("io") ?? "default",
+      discard: driver?.getAttribute("discard") ?? "default",
     },
   ];
+}
+
+function nic(element: Element): SeenInterface {
+  const type = element.getAttribute("type") ?? "";
+  const mac = (child(element, "mac")?.getAttribute("address") ?? "").toLowerCase();
+  const of = (name: string): string => child(element, "source")?.getAttribute(name) ?? "";
+  if (type === "bridge") return { type, bridge: of("bridge"), mac };
+  if (type === "network") return { type, network: of("network"), mac };
+  // libvirt's own default is vepa.
+  if (type === "direct") return { type, device: of("dev"), mode: of("mode") || "vepa", mac };
+  return { type, mac };
 }
 
 /** 0: hugepages of the host's default size, which the XML does not name. */

@@ -2,7 +2,7 @@ import { DOMImplementation, XMLSerializer } from "@xmldom/xmldom";
 import type { Document, Element } from "@xmldom/xmldom";
 import { formatCpus } from "../libvirt/cpulist";
 import type { Mark } from "../libvirt/mark";
-import type { DomainInputs } from "./schema";
+import type { Disk, DomainInputs, Interface } from "./schema";
 
 /** Namespace of our mark in a domain's metadata. */
 export const MARK_NS = "urn:kvmesh:machine:1";
@@ -34,16 +34,23 @@ export function domainXml(domain: DomainInputs, options: DomainXmlOptions): stri
   add(root, "name", {}, domain.name);
   add(root, "uuid", {}, options.uuid);
   addMark(document, add(root, "metadata"), options);
-  add(root, "memory", { unit: "KiB" }, String(domain.memoryBytes / 1024));
+  add(root, "memory", { unit: "KiB" }, String((domain.maxMemoryBytes ?? domain.memoryBytes) / 1024));
+  if (domain.maxMemoryBytes !== undefined)
+    add(root, "currentMemory", { unit: "KiB" }, String(domain.memoryBytes / 1024));
   if (domain.hugepageBytes !== undefined) {
     const hugepages = add(add(root, "memoryBacking"), "hugepages");
     add(hugepages, "page", { size: String(domain.hugepageBytes / 1024), unit: "KiB" });
   }
   add(root, "vcpu", { placement: "static" }, String(domain.vcpus));
-  add(root, "iothreads", {}, "1");
+  add(root, "iothreads", {}, String(domain.ioThreads));
   addPinning(add, root, domain);
-  const os = add(root, "os");
+  const os = add(root, "os", domain.firmware === "efi" ? { firmware: "efi" } : {});
   add(os, "type", { arch: "x86_64", machine: "q35" }, "hvm");
+  // The plain firmware: with Secure Boot, images without Microsoft's signature would not start.
+  if (domain.firmware === "efi") {
+    const firmware = add(os, "firmware");
+    add(firmware, "feature", { enabled: "no", name: "secure-boot" });
+  }
   add(os, "boot", { dev: "hd" });
   const features = add(root, "features");
   add(features, "acpi");
@@ -83,7 +90,10 @@ function addPinning(add: Add, root: Element, domain: DomainInputs): void {
     const tune = add(root, "cputune");
     vcpuPins.forEach((cpu, i) => add(tune, "vcpupin", { vcpu: String(i), cpuset: String(cpu) }));
     if (emulatorPin.length > 0) add(tune, "emulatorpin", { cpuset: formatCpus(emulatorPin) });
-    if (ioThreadPin.length > 0) add(tune, "iothreadpin", { iothread: "1", cpuset: formatCpus(ioThreadPin) });
+    if (ioThreadPin.length > 0) {
+      for (let thread = 1; thread <= domain.ioThreads; thread++)
+        add(tune, "iothreadpin", { iothread: String(thread), cpuset: formatCpus(ioThreadPin) });
+    }
   }
   if (domain.numaNode !== undefined) {
     add(add(root, "numatune"), "memory", { mode: "strict", nodeset: String(domain.numaNode) });
@@ -91,43 +101,51 @@ function addPinning(add: Add, root: Element, domain: DomainInputs): void {
 }
 
 function addDevices(add: Add, devices: Element, domain: DomainInputs): void {
-  // One queue a vCPU: no vCPU waits for another's requests. With one vCPU there is nothing to spread.
-  const queues: Record<string, string> = domain.vcpus > 1 ? { queues: String(domain.vcpus) } : {};
-  for (const { path, format, target } of domain.disks) {
-    const disk = add(devices, "disk", { type: "file", device: "disk" });
-    // cache=none bypasses the host's page cache, so that fsync means the device. Native AIO rather than io_uring: it is in
-    // every QEMU, and io_uring is off in many hardened kernels (kernel.io_uring_disabled).
-    add(disk, "driver", {
-      name: "qemu",
-      type: format,
-      cache: "none",
-      io: "native",
-      discard: "unmap",
-      iothread: "1",
-      ...queues,
-    });
-    add(disk, "source", { file: path });
-    add(disk, "target", { dev: target, bus: "virtio" });
-  }
+  for (const disk of domain.disks) addDisk(add, devices, disk, domain);
   const seed = add(devices, "disk", { type: "file", device: "disk" });
   add(seed, "driver", { name: "qemu", type: "raw" });
   add(seed, "source", { file: seedPath(domain) });
   // Virtio, not a SATA drive: kernels made for clouds have no AHCI driver.
   add(seed, "target", { dev: "vdz", bus: "virtio" });
   add(seed, "readonly");
-  for (const { bridge, mac } of domain.interfaces) {
-    const nic = add(devices, "interface", { type: "bridge" });
-    add(nic, "mac", { address: mac });
-    add(nic, "source", { bridge });
-    add(nic, "model", { type: "virtio" });
-    if (domain.vcpus > 1) add(nic, "driver", { queues: String(Math.min(domain.vcpus, 8)) });
-  }
+  for (const nic of domain.interfaces) addInterface(add, devices, nic, domain);
   const serial = add(devices, "serial", { type: "pty" });
   add(serial, "log", { file: serialLogPath(domain), append: "on" });
   add(serial, "target", { port: "0" });
   const channel = add(devices, "channel", { type: "unix" });
   add(channel, "target", { type: "virtio", name: AGENT });
   add(add(devices, "rng", { model: "virtio" }), "backend", { model: "random" }, "/dev/urandom");
-  // A balloon would take back memory that the machine was promised.
-  add(devices, "memballoon", { model: "none" });
+  // A balloon takes back memory that the machine was promised: only where a range was declared.
+  add(devices, "memballoon", { model: domain.maxMemoryBytes === undefined ? "none" : "virtio" });
+}
+
+function addDisk(add: Add, devices: Element, disk: Disk, { vcpus, ioThreads }: DomainInputs): void {
+  const { type, path, format, target, serial, cache, io, discard } = disk;
+  const element = add(devices, "disk", { type, device: "disk" });
+  // By default cache=none, which bypasses the host's page cache, so that fsync means the device. Native AIO rather than
+  // io_uring: it is in every QEMU, and io_uring is off in many hardened kernels (kernel.io_uring_disabled).
+  add(element, "driver", {
+    name: "qemu",
+    type: format,
+    cache,
+    io,
+    discard,
+    // By its letter, so that a disk keeps its thread when others come and go.
+    iothread: String(((target.charCodeAt(2) - "a".charCodeAt(0)) % ioThreads) + 1),
+    // One queue a vCPU: no vCPU waits for another's requests. With one vCPU there is nothing to spread.
+    ...(vcpus > 1 ? { queues: String(vcpus) } : {}),
+  });
+  add(element, "source", type === "block" ? { dev: path } : { file: path });
+  add(element, "target", { dev: target, bus: "virtio" });
+  if (serial !== undefined) add(element, "serial", {}, serial);
+}
+
+function addInterface(add: Add, devices: Element, nic: Interface, { vcpus }: DomainInputs): void {
+  const element = add(devices, "interface", { type: nic.type });
+  add(element, "mac", { address: nic.mac });
+  if (nic.type === "bridge") add(element, "source", { bridge: nic.bridge });
+  else if (nic.type === "network") add(element, "source", { network: nic.network });
+  else add(element, "source", { dev: nic.device, mode: nic.mode });
+  add(element, "model", { type: "virtio" });
+  if (vcpus > 1) add(element, "driver", { queues: String(Math.min(vcpus, 8)) });
 }

@@ -86,6 +86,38 @@ export class CoreLease extends pulumi.CustomResource {
   }
 }
 
+/** A virtio disk. */
+export interface DiskArgs {
+  /** `file`: an image in the host's file system; `block`: a device of the host, "/dev/disk/by-id/…" or "/dev/<vg>/<lv>". */
+  readonly type: "file" | "block";
+  readonly path: pulumi.Input<string>;
+  /** `raw` for a block device. */
+  readonly format: "qcow2" | "raw";
+  /** vda, vdb, … vdy. */
+  readonly target: string;
+  /** At most 20 of letters, digits, `.`, `_`, `-`; the guest sees /dev/disk/by-id/virtio-<serial>. */
+  readonly serial?: string;
+  /** The host's page cache. Default `none`: what the guest flushes is on the device. */
+  readonly cache?: "none" | "directsync" | "writethrough" | "writeback";
+  /** How QEMU does I/O. Default `native`, which needs cache none or directsync. */
+  readonly io?: "native" | "io_uring" | "threads";
+  /** What becomes of blocks that the guest gives back. Default `unmap`. */
+  readonly discard?: "unmap" | "ignore";
+}
+
+/** A virtio network interface, named as in libvirt. */
+export type InterfaceArgs =
+  | { readonly type: "bridge"; /** Linux bridge of the host. */ readonly bridge: string; readonly mac: string }
+  | { readonly type: "network"; /** Name of a libvirt network. */ readonly network: string; readonly mac: string }
+  | {
+      readonly type: "direct";
+      /** Interface of the host that gets a macvtap. Host and guest don't see each other over it, unless the switch reflects. */
+      readonly device: string;
+      /** Default `bridge`. */
+      readonly mode?: "bridge" | "vepa" | "private" | "passthrough";
+      readonly mac: string;
+    };
+
 export interface DomainArgs {
   readonly host: EndpointArgs;
   readonly owner: OwnerArgs;
@@ -98,16 +130,18 @@ export interface DomainArgs {
   readonly emulatorPin: readonly number[];
   readonly ioThreadPin: readonly number[];
   readonly memoryBytes: number;
+  /** The balloon's limit: `memoryBytes` may change live up to it. Default: no balloon, and memory changes at the next start. */
+  readonly maxMemoryBytes?: number;
   /** Strict memory placement; none: libvirt's default. */
   readonly numaNode?: number;
   readonly hugepageBytes?: number;
-  readonly disks: readonly {
-    readonly path: pulumi.Input<string>;
-    readonly format: "qcow2" | "raw";
-    /** vda, vdb, … */
-    readonly target: string;
-  }[];
-  readonly interfaces: readonly { readonly bridge: string; readonly mac: string }[];
+  /** Threads for disk I/O, 1 to 8, all on `ioThreadPin`; disks take turns in the order of their targets. Default 1. */
+  readonly ioThreads?: number;
+  /** `efi`: the host's own firmware without Secure Boot, chosen by libvirt; its variables live and die with the machine. Default `bios`. */
+  readonly firmware?: "bios" | "efi";
+  /** The first one is booted from. */
+  readonly disks: readonly DiskArgs[];
+  readonly interfaces: readonly InterfaceArgs[];
   readonly cloudInit: {
     /** Full #cloud-config; secret where it holds a host key. */
     readonly userData: pulumi.Input<string>;

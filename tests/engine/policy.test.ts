@@ -17,8 +17,8 @@ const opts = { provider: new kvmesh.Provider("kvmesh") };
 const key = new kvmesh.HostKey("web-0-key", {}, opts);
 const machine = (name, vcpuPins) => new kvmesh.Domain(name, {
   host, owner, name, type: "kvm", vcpus: 4, vcpuPins, emulatorPin: [0], ioThreadPin: [0], memoryBytes: 4294967296, numaNode: 0,
-  disks: [{ path: "/var/lib/kvmesh/" + name + ".qcow2", format: "qcow2", target: "vda" }],
-  interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:0" + name.at(-1) }],
+  disks: [{ type: "file", path: "/var/lib/kvmesh/" + name + ".qcow2", format: "qcow2", target: "vda" }],
+  interfaces: [{ type: "bridge", bridge: "br0", mac: "52:54:00:00:00:0" + name.at(-1) }],
   cloudInit: { userData: "#cloud-config", metaData: "{}", networkConfig: "{}" }, storage: "/var/lib/kvmesh",
 }, opts);
 machine("web-0", [4, 5, 6, 7]);

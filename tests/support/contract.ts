@@ -60,7 +60,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
         emulatorPin: [0],
         ioThreadPin: [0],
         memoryBytes: 128 * MIB,
-        disks: [{ path: `${storage}/contract-0.qcow2`, format: "qcow2", target: "vda" }],
+        disks: [{ type: "file", path: `${storage}/contract-0.qcow2`, format: "qcow2", target: "vda" }],
         interfaces: [],
         cloudInit: {
           userData: "#cloud-config\n",

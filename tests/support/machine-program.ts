@@ -25,8 +25,8 @@ export function machineProgram(host: SimulatedHost, change: MachineChange = {}):
     const machine = new kvmesh.Domain("${name}", {
       host, owner, name: "${name}", type: "qemu", vcpus: 2, vcpuPins: ${pins}, emulatorPin: [0], ioThreadPin: [0],
       memoryBytes: ${change.memory ?? "512 * 1024 * 1024"},
-      disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
-      interfaces: [{ bridge: "br0", mac: "52:54:00:00:00:11" }],
+      disks: [{ type: "file", path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
+      interfaces: [{ type: "bridge", bridge: "br0", mac: "52:54:00:00:00:11" }],
       cloudInit: {
         userData: pulumi.secret("#cloud-config\\npassword: ${SECRET}\\n"),
         metaData: "instance-id: web-0\\n",

@@ -17,7 +17,7 @@ function inputs(environment: string, changes: Record<string, unknown> = {}): Dom
     emulatorPin: [0],
     ioThreadPin: [0],
     memoryBytes: 2 ** 32,
-    disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
+    disks: [{ type: "file", path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
     interfaces: [],
     cloudInit: { userData: "u", metaData: "m", networkConfig: "n" },
     storage: "/var/lib/kvmesh",

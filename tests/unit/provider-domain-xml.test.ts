@@ -21,8 +21,8 @@ const raw = {
   memoryBytes: 4096 * MIB,
   numaNode: 0,
   hugepageBytes: 2 * MIB,
-  disks: [{ path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
-  interfaces: [{ bridge: "br0", mac: "52:54:00:AB:00:11" }],
+  disks: [{ type: "file", path: "/var/lib/kvmesh/web-0.qcow2", format: "qcow2", target: "vda" }],
+  interfaces: [{ type: "bridge", bridge: "br0", mac: "52:54:00:AB:00:11" }],
   cloudInit: { userData: "u", metaData: "m", networkConfig: "n" },
   storage: "/var/lib/kvmesh",
 };
@@ -43,7 +43,7 @@ describe("a domain's XML", () => {
       numaNode: 0,
       hugepageBytes: 2 * MIB,
       disks: good.disks,
-      interfaces: [{ bridge: "br0", mac: "52:54:00:ab:00:11" }],
+      interfaces: [{ type: "bridge", bridge: "br0", mac: "52:54:00:ab:00:11" }],
       mark,
       seedDigest: "sha256:1",
     });
