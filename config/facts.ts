@@ -6,7 +6,7 @@ import { ConfigError, fromIssues, problem, type Path, type Problem } from "./pro
  * Preview reads these and no host.
  */
 export interface HostFacts {
-  readonly schema: 1;
+  readonly schema: typeof FACTS_SCHEMA;
   /** ISO 8601 time of the probe. */
   readonly probedAt: string;
   /** `uname -n` of the host. */
@@ -24,9 +24,15 @@ export interface HostFacts {
   readonly isolatedCpus: readonly number[];
   /** Total memory in bytes, by NUMA node. */
   readonly memory: readonly { readonly node: number; readonly bytes: number }[];
+  /** What the kernel could give away when it was probed, in bytes (MemAvailable). For people: the ledger counts promises, not use. */
+  readonly availableMemory: number;
   /** Free or used hugepages configured on the host. */
   readonly hugepages: readonly { readonly node: number; readonly sizeBytes: number; readonly count: number }[];
   readonly disks: readonly DiskFacts[];
+  /** The file system that holds the stack file's `storage`. */
+  readonly storage: { readonly path: string; readonly bytes: number; readonly availableBytes: number };
+  /** Machines on the host that kvmesh did not make, running or not: their cores and memory are not ours. */
+  readonly foreign: readonly ForeignMachine[];
   /** Steal of the host itself, in percent, over the probe's window. */
   readonly stealPercent: number;
 }
@@ -45,7 +51,33 @@ export interface DiskFacts {
   readonly model: string;
   readonly serial: string;
   readonly bytes: number;
+  /** Its stable name, /dev/disk/by-id/…; empty where udev gave none. */
+  readonly byId: string;
+  /** What is on it ("mounted on /", "partitions", "LVM2_member"); empty: nothing that lsblk knows. */
+  readonly use: string;
 }
+
+/** A libvirt domain without our mark. */
+export interface ForeignMachine {
+  readonly name: string;
+  readonly uuid: string;
+  readonly vcpus: number;
+  /** Host CPUs that its vCPUs are pinned to, ascending. */
+  readonly cpus: readonly number[];
+  /** vCPUs that may run on any CPU of the host: whatever is pinned beside them is not alone on its core. */
+  readonly floating: number;
+  readonly memoryBytes: number;
+  /** NUMA nodes that its memory is bound to; empty: any. */
+  readonly nodes: readonly number[];
+  /** Size of the hugepages that its memory is of; absent: plain memory. */
+  readonly hugepageBytes?: number;
+}
+
+/**
+ * 2 since other machines are in it. Files of schema 1 are not read on: without other machines, their cores would be given
+ * away again (docs/decisions/0052).
+ */
+export const FACTS_SCHEMA = 2;
 
 /** Facts older than this are warned about: hardware is changed, kernels get other arguments. */
 const STALE_DAYS = 90;
@@ -54,7 +86,7 @@ const whole = z.int().min(0);
 const size = z.int().min(1);
 
 const schema = z.strictObject({
-  schema: z.literal(1),
+  schema: z.literal(FACTS_SCHEMA),
   probedAt: z.iso.datetime({ offset: true, error: "give a time in ISO 8601, such as 2026-03-01T09:30:00Z" }),
   hostname: z.string().min(1),
   accelerator: z.enum(["kvm", "qemu"]),
@@ -65,6 +97,7 @@ const schema = z.strictObject({
   cpus: z.array(z.strictObject({ cpu: whole, core: whole, socket: whole, node: whole })).min(1),
   isolatedCpus: z.array(whole),
   memory: z.array(z.strictObject({ node: whole, bytes: size })).min(1),
+  availableMemory: whole,
   hugepages: z.array(z.strictObject({ node: whole, sizeBytes: size, count: whole })),
   disks: z.array(
     z.strictObject({
@@ -74,6 +107,21 @@ const schema = z.strictObject({
       model: z.string(),
       serial: z.string(),
       bytes: whole,
+      byId: z.string(),
+      use: z.string(),
+    }),
+  ),
+  storage: z.strictObject({ path: z.string().startsWith("/"), bytes: whole, availableBytes: whole }),
+  foreign: z.array(
+    z.strictObject({
+      name: z.string().min(1),
+      uuid: z.guid({ error: "give the UUID that `virsh domuuid` prints" }),
+      vcpus: size,
+      cpus: z.array(whole),
+      floating: whole,
+      memoryBytes: whole,
+      nodes: z.array(whole),
+      hugepageBytes: size.optional(),
     }),
   ),
   stealPercent: z.number().min(0).max(100),
@@ -92,10 +140,12 @@ export function checkFacts(
   base: Path,
 ): { readonly facts?: HostFacts; readonly problems: readonly Problem[] } {
   const version = (raw as { schema?: unknown } | null | undefined)?.schema;
-  if (version !== 1) {
-    return {
-      problems: [problem([...base, "schema"], version, "this program reads facts of schema 1: probe the host again")],
-    };
+  if (version !== FACTS_SCHEMA) {
+    const message =
+      version === 1
+        ? "facts of schema 1 don't say which other machines are on the host: probe it again"
+        : `this program reads facts of schema ${FACTS_SCHEMA}: probe the host again`;
+    return { problems: [problem([...base, "schema"], version, message)] };
   }
   const result = schema.safeParse(raw);
   if (!result.success) {
@@ -108,31 +158,60 @@ export function checkFacts(
 /** What no real host says of itself. */
 function contradictions(facts: HostFacts, base: Path): Problem[] {
   const problems: Problem[] = [];
+  const fail = (path: Path, found: unknown, message: string): void =>
+    void problems.push(problem([...base, ...path], found, message));
   const seen = new Set<number>();
   const coreNode = new Map<string, number>();
   facts.cpus.forEach((cpu, i) => {
-    if (seen.has(cpu.cpu)) problems.push(problem([...base, "cpus", i, "cpu"], cpu.cpu, "this CPU is listed twice"));
+    if (seen.has(cpu.cpu)) fail(["cpus", i, "cpu"], cpu.cpu, "this CPU is listed twice");
     seen.add(cpu.cpu);
     const core = `${cpu.socket}/${cpu.core}`;
     const node = coreNode.get(core) ?? cpu.node;
     coreNode.set(core, node);
-    if (node !== cpu.node) {
-      const message = `siblings of socket ${cpu.socket}, core ${cpu.core} are on NUMA nodes ${node} and ${cpu.node}`;
-      problems.push(problem([...base, "cpus", i, "node"], cpu.node, message));
+    if (node === cpu.node) return;
+    const message = `siblings of socket ${cpu.socket}, core ${cpu.core} are on NUMA nodes ${node} and ${cpu.node}`;
+    fail(["cpus", i, "node"], cpu.node, message);
+  });
+  const known = (path: Path, cpus: readonly number[]): void =>
+    cpus.forEach((cpu, i) => {
+      if (!seen.has(cpu)) fail([...path, i], cpu, "the host has no such CPU");
+    });
+  known(["isolatedCpus"], facts.isolatedCpus);
+  const memoryOf = new Map<number, number>();
+  facts.memory.forEach(({ node, bytes }, i) => {
+    if (memoryOf.has(node)) fail(["memory", i, "node"], node, "this node is listed twice");
+    memoryOf.set(node, bytes);
+  });
+  const total = facts.memory.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (facts.availableMemory > total)
+    fail(["availableMemory"], facts.availableMemory, `the host has only ${total} bytes in all`);
+  const hugeOf = new Map<number, number>();
+  facts.hugepages.forEach(({ node, sizeBytes, count }, i) => {
+    const memory = memoryOf.get(node);
+    if (memory === undefined) {
+      fail(["hugepages", i, "node"], node, "the host has no memory on such a node");
+      return;
     }
+    const bytes = (hugeOf.get(node) ?? 0) + sizeBytes * count;
+    hugeOf.set(node, bytes);
+    if (bytes > memory)
+      fail(
+        ["hugepages", i, "count"],
+        count,
+        `pages of ${bytes} bytes in all do not fit node ${node}, which has ${memory}`,
+      );
   });
-  facts.isolatedCpus.forEach((cpu, i) => {
-    if (!seen.has(cpu)) problems.push(problem([...base, "isolatedCpus", i], cpu, "the host has no such CPU"));
-  });
-  const memoryNodes = new Set<number>();
-  facts.memory.forEach(({ node }, i) => {
-    if (memoryNodes.has(node))
-      problems.push(problem([...base, "memory", i, "node"], node, "this node is listed twice"));
-    memoryNodes.add(node);
+  facts.foreign.forEach((machine, i) => {
+    known(["foreign", i, "cpus"], machine.cpus);
+    if (machine.floating > machine.vcpus)
+      fail(["foreign", i, "floating"], machine.floating, `the machine has ${machine.vcpus} vCPUs`);
+    machine.nodes.forEach((node, n) => {
+      if (!memoryOf.has(node)) fail(["foreign", i, "nodes", n], node, "the host has no memory on such a node");
+    });
   });
   if (["lxc", "lxc-libvirt", "openvz"].includes(facts.virtualization) && facts.accelerator === "kvm") {
     const message = "a container is no KVM host: rent a machine whose kernel is its own";
-    problems.push(problem([...base, "virtualization"], facts.virtualization, message));
+    fail(["virtualization"], facts.virtualization, message);
   }
   return problems;
 }
@@ -140,6 +219,8 @@ function contradictions(facts: HostFacts, base: Path): Problem[] {
 /** What to say about the age of these facts; undefined: nothing. */
 export function staleness(facts: HostFacts, now: Date): string | undefined {
   const days = Math.floor((now.getTime() - Date.parse(facts.probedAt)) / 86_400_000);
+  // A day for clocks and time zones.
+  if (days < -1) return `these facts are of ${facts.probedAt}, which is still to come: probe the host again`;
   if (days <= STALE_DAYS) return undefined;
   return `these facts are ${days} days old: probe the host again`;
 }

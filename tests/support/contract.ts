@@ -14,6 +14,7 @@ import { imageKind } from "../../provider/image/image";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
 import { volumeKind } from "../../provider/volume/volume";
+import { probeHost } from "../../tools/facts";
 import { testContext } from "./context";
 
 export interface ContractHost {
@@ -173,6 +174,22 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       await shell("virsh -q undefine contract-0");
     });
 
+    it("is probed, with the machines of others on it and without ours", async () => {
+      const uuid = "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e";
+      const xml = `<domain type="qemu"><name>others</name><uuid>${uuid}</uuid><description>\n@@ hostname\nx</description><memory unit="MiB">64</memory><vcpu>2</vcpu><cputune><vcpupin vcpu="0" cpuset="1"/></cputune><os><type arch="x86_64">hvm</type></os><devices/></domain>`;
+      await shell(`printf %s '${xml}' >/tmp/others.xml; virsh -q define /tmp/others.xml; rm /tmp/others.xml`);
+      const facts = await probeHost(host.endpoint, storage, transport);
+      await shell("virsh -q undefine others");
+      expect(facts.foreign).to.deep.equal([
+        { name: "others", uuid, vcpus: 2, cpus: [1], floating: 1, memoryBytes: 64 * MIB, nodes: [] },
+      ]);
+      expect(facts.hostname).not.to.equal("x");
+      expect(facts.cpus.map(({ cpu }) => cpu)).to.include.members([0, 1]);
+      expect(facts.availableMemory).to.be.greaterThan(128 * MIB);
+      expect(facts.storage.path).to.equal(storage);
+      expect(facts.storage.availableBytes).to.be.greaterThan(MIB);
+    });
+
     it("starts a machine that reads back exactly as declared", async () => {
       const ctx = testContext(transport, "machine");
       const result = await domainKind.create(ctx, inputs);
@@ -182,6 +199,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(seen).to.deep.equal({ inputs, outputs: result.outputs });
       expect(ctx.warnings).to.deep.equal([]);
       expect(domainKind.diff({ ...made }, inputs)).to.deep.equal([]);
+      expect((await probeHost(host.endpoint, storage, transport)).foreign).to.deep.equal([]);
     });
 
     it("is taken over, not made twice, when create is run again", async () => {

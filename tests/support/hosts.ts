@@ -28,7 +28,7 @@ export function factsOf({ nodes, coresPerNode, threadsPerCore, gibPerNode }: Sha
     return { cpu, core: core % coresPerNode, socket: node, node };
   });
   return {
-    schema: 1,
+    schema: 2,
     probedAt: "2026-11-01T00:00:00Z",
     hostname: "host",
     accelerator: "kvm",
@@ -39,8 +39,11 @@ export function factsOf({ nodes, coresPerNode, threadsPerCore, gibPerNode }: Sha
     cpus,
     isolatedCpus: [],
     memory: Array.from({ length: nodes }, (_, node) => ({ node, bytes: gibPerNode * GIB })),
+    availableMemory: Math.floor(nodes * gibPerNode * GIB * 0.9),
     hugepages: [],
     disks: [],
+    storage: { path: "/var/lib/kvmesh", bytes: 1000 * GIB, availableBytes: 900 * GIB },
+    foreign: [],
     stealPercent: 0,
   };
 }

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseFacts, staleness, type HostFacts } from "../../config/facts";
+import { parseFacts, staleness, type ForeignMachine, type HostFacts } from "../../config/facts";
 import { ConfigError } from "../../config/problems";
 import { changedFacts, factsFromProbe, formatFacts } from "../../tools/facts";
 import { hostsIn } from "../../tools/facts/hosts";
@@ -9,14 +9,23 @@ import { exampleHostKey, factsOf } from "../support/hosts";
 
 const checkout = path.resolve(__dirname, "../../..");
 const fixture = (name: string) => fs.readFileSync(path.join(checkout, "tests/fixtures/facts", name), "utf8");
-const NOW = new Date("2026-11-20T12:00:00Z");
+const ASKED = { storage: "/var/lib/kvmesh", now: new Date("2026-11-20T12:00:00Z") };
+const OTHER: ForeignMachine = {
+  name: "db",
+  uuid: "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e",
+  vcpus: 4,
+  cpus: [1],
+  floating: 2,
+  memoryBytes: 2 ** 30,
+  nodes: [],
+};
 const small = factsOf({ nodes: 2, coresPerNode: 2, threadsPerCore: 2, gibPerNode: 8 });
 
 describe("a probe's output", () => {
   it("of a two-socket host becomes facts", () => {
-    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), NOW);
+    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), ASKED);
     expect(facts).to.deep.include({
-      schema: 1,
+      schema: 2,
       probedAt: "2026-11-20T12:00:00.000Z",
       hostname: "osl1-a",
       accelerator: "kvm",
@@ -41,6 +50,8 @@ describe("a probe's output", () => {
         model: "SAMSUNG MZQL23T8HCLS-00A07",
         serial: "S6CKNE0W100001",
         bytes: 3840755982336,
+        byId: "/dev/disk/by-id/nvme-SAMSUNG_MZQL23T8HCLS-00A07_S6CKNE0W100001",
+        use: "",
       },
       {
         name: "sda",
@@ -49,12 +60,14 @@ describe("a probe's output", () => {
         model: "ST4000NM0035",
         serial: "ZC100001",
         bytes: 4000787030016,
+        byId: "/dev/disk/by-id/ata-ST4000NM0035_ZC100001",
+        use: "mounted on /",
       },
     ]);
   });
 
   it("of an emulated host (recorded in the lab) says qemu and leaves out what holds nothing", () => {
-    const facts = factsFromProbe("host", fixture("emulated-host.txt"), NOW);
+    const facts = factsFromProbe("host", fixture("emulated-host.txt"), ASKED);
     expect(facts).to.deep.include({ accelerator: "qemu", virtualization: "container-other", qemuVersion: "10.0.13" });
     expect(facts.cpus).to.have.length(2);
     expect(facts.hugepages).to.deep.equal([]);
@@ -63,18 +76,18 @@ describe("a probe's output", () => {
 
   it("without libvirt says what virsh said and what to do", () => {
     const output = fixture("two-sockets.txt").replace(/@@ libvirt[^@]*/, "@@ libvirt\nsh: 14: virsh: not found\n\n");
-    expect(() => factsFromProbe("osl1-a", output, NOW)).to.throw(/osl1-a: .*virsh: not found.*install libvirt/);
+    expect(() => factsFromProbe("osl1-a", output, ASKED)).to.throw(/osl1-a: .*virsh: not found.*install libvirt/);
   });
 
   it("that was cut off names the host and the question", () => {
     const output = fixture("two-sockets.txt").split("@@ stat2")[0]!;
-    expect(() => factsFromProbe("osl1-a", output, NOW)).to.throw('host osl1-a: no answer for "stat2"');
+    expect(() => factsFromProbe("osl1-a", output, ASKED)).to.throw('host osl1-a: no answer for "stat2"');
   });
 });
 
 describe("a facts file", () => {
   it("comes back from its text as it was", () => {
-    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), NOW);
+    const facts = factsFromProbe("osl1-a", fixture("two-sockets.txt"), ASKED);
     expect(parseFacts(JSON.parse(formatFacts(facts)), "facts")).to.deep.equal(facts);
   });
 
@@ -88,8 +101,39 @@ describe("a facts file", () => {
   });
 
   const refused: readonly [string, unknown, RegExp][] = [
-    ["of another schema", { ...small, schema: 2 }, /schema: found 2; this program reads facts of schema 1/],
-    ["that is no map", null, /schema: this program reads facts of schema 1/],
+    ["of another schema", { ...small, schema: 3 }, /schema: found 3; this program reads facts of schema 2/],
+    ["of schema 1", { ...small, schema: 1 }, /schema: found 1; facts of schema 1 don't say which other machines are/],
+    ["that is no map", null, /schema: this program reads facts of schema 2/],
+    [
+      "with hugepages that its memory does not hold",
+      { ...small, hugepages: [{ node: 1, sizeBytes: 2 ** 30, count: 9 }] },
+      /hugepages\[0\]\.count: found 9; pages of 9663676416 bytes in all do not fit node 1, which has 8589934592/,
+    ],
+    [
+      "with hugepages on a node that it has not",
+      { ...small, hugepages: [{ node: 2, sizeBytes: 2 ** 21, count: 1 }] },
+      /hugepages\[0\]\.node: found 2; the host has no memory on such a node/,
+    ],
+    [
+      "with more memory free than there is",
+      { ...small, availableMemory: 2 ** 50 },
+      /availableMemory: found 1125899906842624; the host has only 17179869184 bytes/,
+    ],
+    [
+      "with a foreign machine on a CPU that it has not",
+      { ...small, foreign: [{ ...OTHER, cpus: [0, 99] }] },
+      /foreign\[0\]\.cpus\[1\]: found 99; the host has no such CPU/,
+    ],
+    [
+      "with a foreign machine of more floating vCPUs than vCPUs",
+      { ...small, foreign: [{ ...OTHER, floating: 5 }] },
+      /foreign\[0\]\.floating: found 5; the machine has 4 vCPUs/,
+    ],
+    [
+      "with a foreign machine whose UUID is none",
+      { ...small, foreign: [{ ...OTHER, uuid: "web" }] },
+      /foreign\[0\]\.uuid: found "web"; give the UUID/,
+    ],
     ["with an unknown key", { ...small, cpuz: [] }, /cpuz: no such key\. Did you mean "cpus"\?|cpuz: no such key/],
     ["with no CPU", { ...small, cpus: [] }, /cpus: .*at least 1 entries/],
     [
@@ -135,18 +179,29 @@ describe("a facts file", () => {
     expect(staleness(small, new Date("2027-02-01T00:00:00Z"))).to.equal(
       "these facts are 92 days old: probe the host again",
     );
+    expect(staleness(small, new Date("2026-10-01T00:00:00Z"))).to.match(/2026-11-01T00:00:00Z, which is still to come/);
   });
 });
 
 describe("changedFacts", () => {
   it("names what is different, and nothing where only the time is", () => {
     const before: HostFacts = { ...small, disks: [] };
-    const disk = { name: "nvme0n1", transport: "nvme", rotational: false, model: "M", serial: "S", bytes: 2 ** 40 };
-    const after: HostFacts = { ...before, probedAt: "2026-11-30T00:00:00Z", isolatedCpus: [1, 2, 3], disks: [disk] };
-    expect(changedFacts(before, { ...before, probedAt: after.probedAt })).to.deep.equal([]);
+    const kind = { transport: "nvme", rotational: false, model: "M", serial: "S", byId: "/dev/disk/by-id/nvme-M_S" };
+    const disk = { name: "nvme0n1", bytes: 2 ** 40, use: "", ...kind };
+    const after: HostFacts = {
+      ...before,
+      probedAt: "2026-11-30T00:00:00Z",
+      isolatedCpus: [1, 2, 3],
+      disks: [disk],
+      foreign: [OTHER],
+    };
+    const storage = { ...before.storage, availableBytes: 1 };
+    const later = { ...before, probedAt: after.probedAt, availableMemory: 1, storage };
+    expect(changedFacts(before, later)).to.deep.equal([]);
     expect(changedFacts(before, after)).to.deep.equal([
       "isolated CPUs: none → 1-3",
-      "disk nvme0n1: absent → M S (nvme, solid state, 1024.0 GiB)",
+      "disk nvme0n1: absent → M S (nvme, solid state, 1024.0 GiB, /dev/disk/by-id/nvme-M_S, not in use)",
+      `machine db (${OTHER.uuid}): absent → 4 vCPUs on CPUs 1, 2 floating over the host's CPUs, 1.0 GiB`,
     ]);
   });
 

@@ -1,5 +1,5 @@
-import type { HostFacts } from "../../config/facts";
-import { formatCpuSet } from "../../config/units";
+import type { ForeignMachine, HostFacts } from "../../config/facts";
+import { formatBytes, formatCpuSet, type Bytes } from "../../config/units";
 
 /** A facts file: one line a CPU, memory node or disk, so that a change reads well in a pull request. */
 export function formatFacts(facts: HostFacts): string {
@@ -18,7 +18,10 @@ function oneLine(value: unknown): string {
   return `{ ${fields.join(", ")} }`;
 }
 
-/** What is different now, one line each, in words: "isolated CPUs: none → 1-31". The time of the probe is no difference. */
+/**
+ * What is different now, one line each, in words: "isolated CPUs: none → 1-31". What changes from minute to minute is no
+ * difference: the time of the probe, steal over its seconds, free memory, free space of the storage folder.
+ */
 export function changedFacts(before: HostFacts, after: HostFacts): readonly string[] {
   const [old, now] = [inWords(before), inWords(after)];
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((what) => {
@@ -48,11 +51,22 @@ function inWords(facts: HostFacts): ReadonlyMap<string, string> {
       (disk) =>
         [
           `disk ${disk.name}`,
-          `${disk.model} ${disk.serial} (${disk.transport}, ${disk.rotational ? "rotating" : "solid state"}, ${gib(disk.bytes)})`,
+          `${disk.model} ${disk.serial} (${disk.transport}, ${disk.rotational ? "rotating" : "solid state"}, ${gib(disk.bytes)}, ${disk.byId || "no stable name"}, ${disk.use || "not in use"})`,
         ] as const,
     ),
-    ["steal over 1 %", facts.stealPercent > 1 ? `${facts.stealPercent} %` : "no"],
+    ["storage", `${facts.storage.path}, ${gib(facts.storage.bytes)}`],
+    ...facts.foreign.map((machine) => [`machine ${machine.name} (${machine.uuid})`, foreignText(machine)] as const),
   ]);
+}
+
+/** "4 vCPUs on CPUs 4-7, 16.0 GiB": a machine that is not ours, in a line. */
+export function foreignText(machine: ForeignMachine): string {
+  const { vcpus, cpus, floating, memoryBytes, nodes, hugepageBytes } = machine;
+  const pinned = cpus.length > 0 ? [`on CPUs ${formatCpuSet(cpus)}`] : [];
+  const free = floating > 0 ? [`${floating === vcpus ? "all" : floating} floating over the host's CPUs`] : [];
+  const size = hugepageBytes === undefined ? "" : ` of ${formatBytes(hugepageBytes as Bytes)} pages`;
+  const where = nodes.length > 0 ? ` on NUMA node ${nodes.join(", ")}` : "";
+  return `${vcpus} vCPUs ${[...pinned, ...free].join(", ")}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB${size}${where}`;
 }
 
 /** A table too long to read, as something that changes when it does. */

@@ -8,6 +8,8 @@ export interface HostToProbe {
   readonly endpoint: Endpoint;
   /** Relative to the checkout. */
   readonly factsFile: string;
+  /** Folder for images and disks on the host. */
+  readonly storage: string;
 }
 
 /** The hosts of a stack file, which may lack everything else: facts come before the rest of it can be checked. */
@@ -21,7 +23,8 @@ export function hostsIn(stackFile: unknown, source: string): { identityFile?: st
   const hosts = Object.entries(record(config["kvmesh:hosts"])).flatMap(([name, entry]): HostToProbe[] => {
     const host = maps.hosts.safeParse(entry);
     if (host.success) {
-      return [{ name, endpoint: host.data.endpoint, factsFile: host.data.facts ?? `facts/${name}.json` }];
+      const { endpoint, facts, storage } = host.data;
+      return [{ name, endpoint, factsFile: facts ?? `facts/${name}.json`, storage }];
     }
     problems.push(...fromIssues(host.error.issues, entry, ["hosts", name], (at) => keysAt(maps.hosts, at)));
     return [];

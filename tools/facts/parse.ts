@@ -1,11 +1,20 @@
-import { parseFacts, type CpuFacts, type DiskFacts, type HostFacts } from "../../config/facts";
+import { FACTS_SCHEMA, parseFacts, type CpuFacts, type DiskFacts, type HostFacts } from "../../config/facts";
 import { parseCpuSet } from "../../config/units";
 import { UserError } from "../../provider/core/kind";
 import { stealPercent } from "../../provider/machine/probe";
 import { parseAnswers } from "../../provider/node/answers";
+import { foreignFrom, type HostCpus } from "./foreign";
 
-/** The probe's output as facts. `now` is the time of the probe. Throws a UserError that names the host. */
-export function factsFromProbe(host: string, stdout: string, now: Date): HostFacts {
+/** What was asked for beside the host itself. */
+export interface Asked {
+  /** Folder for images and disks. */
+  readonly storage: string;
+  /** Time of the probe. */
+  readonly now: Date;
+}
+
+/** The probe's output as facts. Throws a UserError that names the host. */
+export function factsFromProbe(host: string, stdout: string, { storage, now }: Asked): HostFacts {
   const answers = parseAnswers(stdout);
   const answer = (name: string): string => {
     const text = answers.get(name);
@@ -27,8 +36,10 @@ export function factsFromProbe(host: string, stdout: string, now: Date): HostFac
   };
   const totalMemory = Number(answer("totalMemory"));
   const memory = lines(answers.get("memory")).map(([node, kib]) => ({ node: Number(node), bytes: Number(kib) * 1024 }));
+  const online = cpus(answer("cpus"));
+  const [storageBytes, storageAvailable] = answer("storage").split(/\s+/).map(Number);
   const facts = {
-    schema: 1,
+    schema: FACTS_SCHEMA,
     probedAt: now.toISOString(),
     hostname: answer("hostname"),
     accelerator: answers.get("kvm") === "started" ? "kvm" : "qemu",
@@ -36,13 +47,19 @@ export function factsFromProbe(host: string, stdout: string, now: Date): HostFac
     libvirtVersion: version(/^Using library: libvirt (\S+)/m),
     qemuVersion: version(/^Running hypervisor: QEMU (\S+)/m),
     cpuModel: answers.get("model") ?? "",
-    cpus: cpus(answer("cpus")),
+    cpus: online,
     isolatedCpus: [...parseCpuSet(answers.get("isolated") || "none")],
     memory: memory.length > 0 ? memory : [{ node: 0, bytes: totalMemory * 1024 }],
+    availableMemory: Number(answer("availableMemory")) * 1024,
     hugepages: lines(answers.get("hugepages"))
       .map(([node, kib, count]) => ({ node: Number(node), sizeBytes: Number(kib) * 1024, count: Number(count) }))
       .filter((pages) => pages.count > 0),
-    disks: disks(answers.get("disks") ?? ""),
+    disks: disks(answers.get("disks") ?? "", byId(answers.get("byId"))),
+    storage: { path: storage, bytes: storageBytes, availableBytes: storageAvailable },
+    foreign: foreign(host, answers.get("foreign"), {
+      cpus: online.map(({ cpu }) => cpu),
+      defaultHugepageBytes: Number(answers.get("defaultHugepage") || 2048) * 1024,
+    }),
     stealPercent: stealPercent(answer("stat1"), answer("stat2")),
   };
   return parseFacts(facts, `the probe of host ${host}`);
@@ -66,29 +83,70 @@ function cpus(text: string): CpuFacts[] {
     });
 }
 
+/** In the order of their names; one base64 word a machine. */
+function foreign(host: string, text: string | undefined, cpus: HostCpus): HostFacts["foreign"] {
+  if (text?.startsWith("!")) throw new UserError(`host ${host}: its machines can't be listed: ${text.slice(1).trim()}`);
+  return lines(text)
+    .flatMap(([word = ""]) => {
+      const xml = Buffer.from(word, "base64").toString("utf8");
+      try {
+        return foreignFrom(xml, cpus) ?? [];
+      } catch (error) {
+        const name = /<name>([^<]{1,80})/.exec(xml)?.[1] ?? "?";
+        const why = error instanceof Error ? error.message : String(error);
+        throw new UserError(`host ${host}: the definition of machine ${name} can't be read: ${why}`);
+      }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.uuid < b.uuid ? -1 : 1));
+}
+
 interface LsblkDevice {
   readonly name: string;
-  readonly tran: string | null;
+  readonly tran?: string | null;
   /** util-linux before 2.33 writes "1" and "0". */
-  readonly rota: boolean | string;
-  readonly model: string | null;
-  readonly serial: string | null;
+  readonly rota?: boolean | string;
+  readonly model?: string | null;
+  readonly serial?: string | null;
   readonly size: number | string;
   readonly type: string;
+  readonly fstype?: string | null;
+  readonly mountpoint?: string | null;
+  readonly children?: readonly LsblkDevice[];
+}
+
+/** Kernel name → its first stable one. */
+function byId(text: string | undefined): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const [name = "", link = ""] of lines(text)) if (!names.has(name)) names.set(name, link);
+  return names;
 }
 
 /** Disks that hold something; not loop devices, optical drives or zram. */
-function disks(text: string): DiskFacts[] {
+function disks(text: string, links: ReadonlyMap<string, string>): DiskFacts[] {
   if (!text.startsWith("{")) return [];
   const { blockdevices } = JSON.parse(text) as { readonly blockdevices: readonly LsblkDevice[] };
   return blockdevices
     .filter(({ type, name, size }) => type === "disk" && !name.startsWith("zram") && Number(size) > 0)
-    .map(({ name, tran, rota, model, serial, size }) => ({
-      name,
-      transport: tran ?? (name.startsWith("nvme") ? "nvme" : "unknown"),
-      rotational: rota === true || rota === "1",
-      model: model?.trim() ?? "",
-      serial: serial?.trim() ?? "",
-      bytes: Number(size),
+    .map((device) => ({
+      name: device.name,
+      transport: device.tran ?? (device.name.startsWith("nvme") ? "nvme" : "unknown"),
+      rotational: device.rota === true || device.rota === "1",
+      model: device.model?.trim() ?? "",
+      serial: device.serial?.trim() ?? "",
+      bytes: Number(device.size),
+      byId: links.get(device.name) ?? "",
+      use: useOf(device),
     }));
+}
+
+/** Where it is mounted, whatever lies between; else its signature; else that it has parts. */
+function useOf(device: LsblkDevice): string {
+  const mounts = (part: LsblkDevice): string[] => [
+    ...(part.mountpoint ? [part.mountpoint] : []),
+    ...(part.children ?? []).flatMap(mounts),
+  ];
+  const mounted = [...new Set(mounts(device))].sort();
+  if (mounted.length > 0) return `mounted on ${mounted.join(", ")}`;
+  if (device.fstype) return device.fstype;
+  return (device.children ?? []).length > 0 ? "partitions" : "";
 }

@@ -1,7 +1,12 @@
+import { quote } from "../../provider/core/quote";
 import { ASK } from "../../provider/node/answers";
 
-/** Everything that is asked of a host, in one script and one round trip. It changes nothing but a file of its own in /tmp. */
-export const PROBE = `${ASK}
+/**
+ * Everything that is asked of a host, in one script and one round trip. It changes nothing but a file of its own in /tmp.
+ * `storage`: the folder for images and disks; it need not be there yet.
+ */
+export function probeScript(storage: string): string {
+  return `${ASK}
 ask stat1; head -n 1 /proc/stat
 ask hostname; uname -n
 ask virtualization
@@ -22,6 +27,8 @@ for node in /sys/devices/system/node/node[0-9]*; do
   [ -r "$node/meminfo" ] && sed -n 's/^Node \\([0-9]*\\) MemTotal: *\\([0-9]*\\) kB/\\1 \\2/p' "$node/meminfo"
 done
 ask totalMemory; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
+ask availableMemory; sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
+ask defaultHugepage; sed -n 's/^Hugepagesize: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask hugepages
 for pages in /sys/devices/system/node/node[0-9]*/hugepages/hugepages-*kB; do
   [ -r "$pages/nr_hugepages" ] || continue
@@ -29,7 +36,24 @@ for pages in /sys/devices/system/node/node[0-9]*/hugepages/hugepages-*kB; do
   size=\${pages##*hugepages-}
   echo "\${node%%/*} \${size%kB} $(cat "$pages/nr_hugepages")"
 done
-ask disks; lsblk -J -b -d -o NAME,TRAN,ROTA,MODEL,SERIAL,SIZE,TYPE 2>/dev/null
+ask disks; lsblk -J -b -o NAME,TRAN,ROTA,MODEL,SERIAL,SIZE,TYPE,FSTYPE,MOUNTPOINT 2>/dev/null
+ask byId
+# The shortest good name of each disk: by model and serial, before the numbers of its name space.
+for link in /dev/disk/by-id/nvme-* /dev/disk/by-id/ata-* /dev/disk/by-id/scsi-* /dev/disk/by-id/wwn-* /dev/disk/by-id/virtio-*; do
+  [ -e "$link" ] && printf '%s %s\\n' "$(basename "$(readlink -f "$link")")" "$link"
+done
+ask storage
+d=${quote(storage)}
+while [ ! -d "$d" ]; do d=$(dirname "$d"); done
+df -B1 --output=size,avail "$d" | tail -n 1
+ask foreign
+# Whatever a definition of somebody else's says, it is one word here.
+v() { virsh -q -c qemu:///system "$@" </dev/null; }
+uuids=$(v list --all --uuid 2>&1) || { printf '! %s\\n' "$uuids"; uuids=; }
+for uuid in $uuids; do
+  xml=$(v dumpxml "$uuid" 2>/dev/null) || continue
+  printf '%s' "$xml" | base64 | tr -d '\\n'; echo
+done
 ask kvm
 # A boot sector that writes to QEMU's exit port: /dev/kvm alone is there on machines whose guests never start.
 if [ ! -c /dev/kvm ]; then echo 'no /dev/kvm'
@@ -52,3 +76,4 @@ sleep 2
 ask stat2; head -n 1 /proc/stat
 exit 0
 `;
+}

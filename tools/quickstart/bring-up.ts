@@ -98,7 +98,7 @@ async function writeStack(
 
   const factsFile = path.join(places.checkout, ".kvmesh", "facts-local.json");
   const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
-  const facts = await probeHost(site.host, transport).finally(() => {
+  const facts = await probeHost(site.host, site.host.storage, transport).finally(() => {
     transport.close();
   });
   fs.mkdirSync(path.dirname(factsFile), { recursive: true });

@@ -7,6 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import * as ssh2 from "ssh2";
 import type { Endpoint } from "../../../provider/transport/transport";
+import { installHardware } from "./hardware";
 import { SshServer } from "./ssh-server";
 import type { SshServerOptions } from "./ssh-server";
 import { qemuImg } from "./qemu-img";
@@ -17,6 +18,8 @@ import { virsh } from "./virsh";
 export interface SimulatedHostOptions {
   /** Logical CPUs; default 8. */
   readonly cpus?: number;
+  /** Default 64 GiB. */
+  readonly memoryBytes?: number;
   /** Further commands of the host: name → text of an executable file. */
   readonly commands?: Readonly<Record<string, string>>;
   readonly server?: SshServerOptions;
@@ -48,9 +51,8 @@ export class SimulatedHost {
     for (const folder of ["run/lock", "run/libvirt/qemu", "var/lib", "proc", "tmp", "libvirt"]) {
       fs.mkdirSync(path.join(root, folder), { recursive: true });
     }
-    for (let cpu = 0; cpu < (options.cpus ?? 8); cpu++) {
-      fs.mkdirSync(path.join(root, `sys/devices/system/cpu/cpu${cpu}`), { recursive: true });
-    }
+    const hardware = { cpus: options.cpus ?? 8, memoryBytes: options.memoryBytes ?? 64 * 2 ** 30 };
+    const tools = installHardware(root, hardware);
     const gate: Gate = {};
     const toolServer = new ToolServer({
       virsh: async (args) => {
@@ -60,7 +62,7 @@ export class SimulatedHost {
       "qemu-img": qemuImg,
     });
     await toolServer.listen();
-    installTools(root, toolServer, options.commands ?? {});
+    installTools(root, toolServer, { ...tools, ...options.commands });
     const server = new SshServer(root, host.private, client.public, options.server ?? {});
     await server.listen();
     return new SimulatedHost(root, server, toolServer, gate, host.public.split(" ", 2).join(" "), identityFile);

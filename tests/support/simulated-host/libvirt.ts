@@ -142,10 +142,10 @@ export class SimulatedLibvirt {
     return "";
   }
 
-  list(all: boolean): string {
+  list(all: boolean, by: "name" | "uuid" = "name"): string {
     return this.domains()
       .filter((domain) => all || domain.live)
-      .map((domain) => domain.name)
+      .map((domain) => domain[by])
       .join("\n");
   }
 

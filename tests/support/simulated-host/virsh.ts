@@ -26,7 +26,9 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   emulatorpin: (libvirt, [name, cpus], flags) => libvirt.pin(name ?? "", "emulatorpin", cpus ?? "", flags),
   iothreadpin: (libvirt, [name, thread, cpus], flags) =>
     libvirt.pin(name ?? "", "iothreadpin", cpus ?? "", flags, thread),
-  list: (libvirt, _args, flags) => libvirt.list(flags.has("--all")),
+  list: (libvirt, _args, flags) => libvirt.list(flags.has("--all"), flags.has("--uuid") ? "uuid" : "name"),
+  version: () =>
+    "Compiled against library: libvirt 11.3.0\nUsing library: libvirt 11.3.0\nUsing API: QEMU 11.3.0\nRunning hypervisor: QEMU 10.0.13",
   domblklist: (libvirt, [name]) => libvirt.blockDevices(name ?? ""),
   blockresize: (libvirt, [name, device, size]) => libvirt.blockResize(name ?? "", device ?? "", size ?? ""),
 };

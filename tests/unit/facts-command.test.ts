@@ -1,0 +1,88 @@
+import { expect } from "chai";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { stringify } from "yaml";
+import { parseFacts } from "../../config/facts";
+import { factsCommand } from "../../tools/facts/command";
+import { SimulatedHost } from "../support/simulated-host";
+
+const FOREIGN =
+  '<domain type="kvm"><name>db</name><uuid>0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e</uuid><memory unit="GiB">4</memory>' +
+  '<vcpu cpuset="4-5">2</vcpu><os><type arch="x86_64">hvm</type></os><devices/></domain>';
+
+describe("npm run facts, over SSH", () => {
+  let host: SimulatedHost;
+  let checkout: string;
+  let said: string[];
+  const file = (): string => path.join(checkout, "facts/a.json");
+  const run = (...args: string[]): Promise<number> => {
+    said = [];
+    return factsCommand(args, checkout, (line) => said.push(line));
+  };
+  const declare = (hosts: Record<string, unknown>): void => {
+    const config = { "kvmesh:ssh": { identityFile: host.identityFile }, "kvmesh:hosts": hosts };
+    fs.writeFileSync(path.join(checkout, "Pulumi.test.yaml"), stringify({ config }));
+  };
+
+  before(async () => {
+    host = await SimulatedHost.start();
+    checkout = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-facts-"));
+    declare({ a: { endpoint: host.endpoint, location: { country: "NO" } } });
+  });
+  after(async () => {
+    fs.rmSync(checkout, { recursive: true, force: true });
+    await host.stop();
+  });
+
+  it("--check finds a file that is not there, and writes nothing", async () => {
+    expect(await run("--check")).to.equal(1);
+    expect(said.join("\n")).to.match(/^a: facts\/a\.json is not there \(8 CPUs, /);
+    expect(fs.existsSync(file())).to.equal(false);
+  });
+
+  it("writes the file, whole, and leaves nothing beside it", async () => {
+    expect(await run()).to.equal(0);
+    const facts = parseFacts(JSON.parse(fs.readFileSync(file(), "utf8")), "facts/a.json");
+    expect(facts.cpus).to.have.length(8);
+    expect(facts.storage.path).to.equal("/var/lib/kvmesh");
+    expect(facts.foreign).to.deep.equal([]);
+    expect(fs.readdirSync(path.dirname(file()))).to.deep.equal(["a.json"]);
+    expect(await run("--check")).to.equal(0);
+    expect(said.join("\n")).to.contain("nothing has changed since");
+  });
+
+  it("names what changed; --check fails on it, the next refresh takes it", async () => {
+    host.write("tmp/db.xml", FOREIGN);
+    await host.shell("virsh define $KVMESH_SIMULATED_ROOT/tmp/db.xml");
+    const before = fs.readFileSync(file(), "utf8");
+    expect(await run("--check")).to.equal(1);
+    expect(said.join("\n")).to.contain(
+      "machine db (0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e): absent → 2 vCPUs on CPUs 4-5, 4.0 GiB",
+    );
+    expect(said.join("\n")).to.contain("1 of 1 facts files are out of date");
+    expect(fs.readFileSync(file(), "utf8")).to.equal(before);
+    expect(await run()).to.equal(0);
+    expect(await run("--check")).to.equal(0);
+  });
+
+  it("replaces a file that can't be read, and says why it could not", async () => {
+    fs.writeFileSync(file(), '{ "schema": 2, "cpus": [] }');
+    expect(await run()).to.equal(0);
+    expect(said.join("\n")).to.match(/facts\/a\.json could not be read .*cpus/s);
+    expect(await run("--check")).to.equal(0);
+  });
+
+  it("goes on with the other hosts when one fails, and ends with 2", async () => {
+    const endpoint = { ...host.endpoint, port: 1 };
+    declare({
+      a: { endpoint: host.endpoint, location: { country: "NO" } },
+      "0-dead": { endpoint, location: { country: "NO" } },
+    });
+    expect(await run("--check")).to.equal(2);
+    expect(said.join("\n"))
+      .to.match(/0-dead: .*can't be reached.*attempt 2 of 2/)
+      .and.contain("a: nothing has changed");
+    expect(fs.existsSync(path.join(checkout, "facts/0-dead.json"))).to.equal(false);
+  });
+});

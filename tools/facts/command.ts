@@ -1,0 +1,152 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { ConfigError, parseFacts } from "../../config";
+import type { HostFacts } from "../../config/facts";
+import { UserError } from "../../provider/core/kind";
+import { SshTransport } from "../../provider/transport/ssh";
+import type { Transport } from "../../provider/transport/transport";
+import { hostsIn, type HostToProbe } from "./hosts";
+import { changedFacts, formatFacts, probeHost } from "./index";
+
+export const USAGE = `npm run facts -- [--check] [--stack NAME] [HOST …]
+
+Probes hosts of a stack file over SSH and writes their facts files, which previews read instead of the hosts.
+  --check        writes nothing; exit code 1 when a host is not what its file says
+  --stack NAME   Pulumi.NAME.yaml; default: the only stack file that has these hosts
+  HOST           default: every host of the stack
+Exit code 2: a host could not be probed.`;
+
+/** What became of one host. */
+type Outcome = "same" | "different" | "failed";
+
+/** The command's exit code; what it says goes to `say`. `checkout` holds the stack files and their facts files. */
+export async function factsCommand(
+  args: readonly string[],
+  checkout: string,
+  say: (line: string) => void,
+): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { check: { type: "boolean" }, stack: { type: "string" }, help: { type: "boolean" } },
+    allowPositionals: true,
+  });
+  if (values.help === true) {
+    say(USAGE);
+    return 0;
+  }
+  const check = values.check === true;
+  const { identityFile, hosts } = chosenHosts(checkout, values.stack, positionals);
+  const transport = new SshTransport({
+    identityFile: identityFile?.replace(/^~(?=\/)/, os.homedir()),
+    connectTimeoutSeconds: 15,
+    attempts: 2,
+  });
+  const outcomes: Outcome[] = [];
+  try {
+    // One after the other: what it prints is read by a person, and a host takes about 3 s. One that fails stops no other.
+    for (const host of hosts) outcomes.push(await refresh(host, { checkout, transport, check, say }));
+  } finally {
+    transport.close();
+  }
+  const [failed, different] = (["failed", "different"] as const).map(
+    (word) => outcomes.filter((outcome) => outcome === word).length,
+  );
+  if (failed! > 0) say(`${failed} of ${hosts.length} hosts could not be probed; their files are as they were`);
+  if (check && different! > 0)
+    say(`${different} of ${hosts.length} facts files are out of date: \`npm run facts\` writes them`);
+  return failed! > 0 ? 2 : check && different! > 0 ? 1 : 0;
+}
+
+/** The hosts to probe, from the one stack file that is meant. */
+function chosenHosts(
+  checkout: string,
+  stack: string | undefined,
+  names: readonly string[],
+): { identityFile?: string; hosts: readonly HostToProbe[] } {
+  const stacks = fs
+    .readdirSync(checkout)
+    .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? [])
+    .filter((name) => stack === undefined || name === stack)
+    .map((name) => {
+      const file = `Pulumi.${name}.yaml`;
+      return { file, ...hostsIn(parse(fs.readFileSync(path.join(checkout, file), "utf8")), file) };
+    })
+    .filter(({ hosts }) => names.every((name) => hosts.some((host) => host.name === name)) && hosts.length > 0);
+  const [only, ...others] = stacks;
+  if (!only) {
+    const where = stack === undefined ? "no stack file" : `Pulumi.${stack}.yaml`;
+    throw new UserError(
+      `${where} has ${names.length > 0 ? names.join(" and ") : "hosts"}: declare them in kvmesh:hosts first`,
+    );
+  }
+  if (others.length > 0) {
+    throw new UserError(`${stacks.map(({ file }) => file).join(" and ")} could be meant: add --stack NAME`);
+  }
+  return { ...only, hosts: only.hosts.filter(({ name }) => names.length === 0 || names.includes(name)) };
+}
+
+interface Refresh {
+  readonly checkout: string;
+  readonly transport: Transport;
+  readonly check: boolean;
+  readonly say: (line: string) => void;
+}
+
+async function refresh(host: HostToProbe, { checkout, transport, check, say }: Refresh): Promise<Outcome> {
+  const file = path.join(checkout, host.factsFile);
+  const before = savedFacts(file, host.factsFile);
+  let facts: HostFacts;
+  try {
+    facts = await probeHost(host.endpoint, host.storage, transport);
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof ConfigError)) throw error;
+    say(`${host.name}: ${error.message}`);
+    return "failed";
+  }
+  if (!check) {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    writeAtomically(file, formatFacts(facts));
+  }
+  say(`${host.name}: ${told(before, facts, host.factsFile, check)}`);
+  return "facts" in before && changedFacts(before.facts, facts).length === 0 ? "same" : "different";
+}
+
+/** A file that can't be read is no reason not to write a good one. */
+function savedFacts(file: string, name: string): { readonly facts: HostFacts } | { readonly why: string } {
+  if (!fs.existsSync(file)) return { why: "is not there" };
+  try {
+    return { facts: parseFacts(JSON.parse(fs.readFileSync(file, "utf8")), name) };
+  } catch (error) {
+    return { why: `could not be read (${error instanceof Error ? error.message : String(error)})` };
+  }
+}
+
+function told(before: ReturnType<typeof savedFacts>, facts: HostFacts, name: string, check: boolean): string {
+  const free = `${(facts.availableMemory / 2 ** 30).toFixed(1)} GiB free`;
+  const steal = facts.stealPercent > 1 ? `, ${facts.stealPercent} % steal` : "";
+  const now = `${facts.cpus.length} CPUs, ${facts.accelerator}, ${free}${steal}, ${facts.foreign.length} machines of others`;
+  if ("why" in before) return `${name} ${before.why}${check ? "" : "; it is written now"} (${now})`;
+  const changes = changedFacts(before.facts, facts);
+  if (changes.length === 0) return `nothing has changed since ${before.facts.probedAt} (${now})`;
+  return `changed since ${before.facts.probedAt} (${now})\n${changes.map((change) => `  ${change}`).join("\n")}`;
+}
+
+/** Written whole and flushed before it gets its name: a reader sees the old file or the new one. */
+function writeAtomically(file: string, text: string): void {
+  const fresh = `${file}.${process.pid}.new`;
+  try {
+    const handle = fs.openSync(fresh, "w", 0o644);
+    try {
+      fs.writeFileSync(handle, text);
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
+    fs.renameSync(fresh, file);
+  } finally {
+    fs.rmSync(fresh, { force: true });
+  }
+}
