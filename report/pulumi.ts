@@ -99,7 +99,10 @@ async function spawned(
       stdio: ["inherit", output === "inherit" ? "inherit" : "pipe", "inherit"],
     });
     child.once("error", (error: NodeJS.ErrnoException) => {
-      const reason = error.code === "ENOENT" ? "there is no `pulumi` on PATH" : error.message;
+      const reason =
+        error.code === "ENOENT"
+          ? 'there is no `pulumi` on PATH; install it, or let kvmesh get it: eval "$(npm run -s env)"'
+          : error.message;
       reject(new Error(`the Pulumi CLI could not be started: ${reason}`));
     });
     if (child.stdout && output !== "inherit") readline.createInterface(child.stdout).on("line", output);
