@@ -1,7 +1,8 @@
 import type { Change } from "./kind";
 import { isObject } from "./values";
 
-export type Effect = Change["effect"];
+/** An effect, or one with its reason, which the plan shows. */
+export type Effect = Change["effect"] | Pick<Change, "effect" | "reason">;
 
 /**
  * Changed inputs with the effect that the table gives to their top-level property. A value that is not known yet counts as changed.
@@ -14,7 +15,9 @@ export function changesOf<I extends object>(
 ): Change[] {
   const changes: Change[] = [];
   for (const name of Object.keys(effects) as (keyof I & string)[]) {
-    for (const property of differences(name, olds[name], news[name])) changes.push({ property, effect: effects[name] });
+    const effect = effects[name];
+    const how: Omit<Change, "property"> = typeof effect === "string" ? { effect } : effect;
+    for (const property of differences(name, olds[name], news[name])) changes.push({ property, ...how });
   }
   return changes;
 }

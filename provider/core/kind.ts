@@ -18,6 +18,8 @@ export interface Change {
   readonly property: string;
   /** `live`: on the running machine. `reboot`: at its next start. `replace`: a new one. `record`: only in state. */
   readonly effect: "live" | "reboot" | "replace" | "record";
+  /** Why it takes effect so, for a person who reads the plan. */
+  readonly reason?: string;
 }
 
 /** What handlers may use beside their inputs. */

@@ -221,13 +221,14 @@ export class Plugin {
     }
   }
 
-  /** The engine's plan has no word for "needs a reboot"; a line beside it has. */
+  /** The engine's plan has no word for "needs a reboot", and no reasons; lines beside it have. */
   private explain(urn: string, changes: readonly Change[]): void {
-    const words = { live: "changed live", reboot: "takes effect at the next reboot", replace: "needs a replacement" };
-    for (const effect of ["live", "reboot", "replace"] as const) {
-      const paths = changes.filter((change) => change.effect === effect).map((change) => change.property);
-      if (paths.length > 0) this.log.info(urn, `${words[effect]}: ${paths.join(", ")}`);
+    const lines = new Map<string, string[]>();
+    for (const { property, effect, reason } of changes) {
+      const how = reason === undefined ? effect : `${effect}: ${reason}`;
+      lines.set(how, [...(lines.get(how) ?? []), property]);
     }
+    for (const [how, properties] of lines) this.log.info(urn, `${properties.join(", ")}: ${how}`);
   }
 }
 

@@ -5,10 +5,12 @@ import { without } from "../core/values";
 import { isOurs, markOf, refusal } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
-import { pendingRestart, seenInputs } from "./drift";
+import { diffDomain } from "./changes";
+import { pendingRestart, seenInputs, unmodelled } from "./drift";
 import { inspect } from "./inspect";
+import { pluggingOf } from "./plugging";
 import { refuseUnfit } from "./production";
-import { checkDomain, diffDomain, domainArgs } from "./schema";
+import { checkDomain, domainArgs } from "./schema";
 import type { DomainInputs, DomainOutputs } from "./schema";
 import { applyScript, removeScript, seedDigest } from "./scripts";
 import type { SeenDomain } from "./inspect";
@@ -21,7 +23,7 @@ const GRACE_SECONDS = 60;
 export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   token: "kvmesh:index:Domain",
   args: domainArgs,
-  outputs: { uuid: "stable", running: "volatile" },
+  outputs: { uuid: "stable", running: "volatile", unmodelled: "volatile" },
   // It holds its name, its addresses and its cores.
   deleteBeforeReplace: true,
   check: checkDomain,
@@ -37,7 +39,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     }
     const uuid = seen?.uuid ?? randomUUID();
     await apply(ctx, inputs, uuid, seen);
-    return { id: uuid, outputs: { uuid, running: true } };
+    return { id: uuid, outputs: { uuid, running: true, unmodelled: [] } };
   },
 
   async read(ctx, id, known) {
@@ -56,8 +58,11 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const pending = pendingRestart(seen);
     if (pending.length > 0)
       ctx.warn(`${known.name}: changed in the definition, not yet in the running machine: ${pending.join(", ")}`);
-    const inputs = without(known, "uuid", "running");
-    return { inputs: seenInputs(inputs, seen), outputs: { uuid: seen.uuid, running: seen.running } };
+    const inputs = without(known, "uuid", "running", "unmodelled");
+    return {
+      inputs: seenInputs(inputs, seen),
+      outputs: { uuid: seen.uuid, running: seen.running, unmodelled: unmodelled(inputs, seen) },
+    };
   },
 
   async update(ctx, id, olds, news) {
@@ -80,7 +85,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
         `${news.name}: ${names}: takes effect when the machine is shut down and started again (a reboot from inside is not enough)`,
       );
     }
-    return { uuid: id, running: true };
+    return { uuid: id, running: true, unmodelled: [] };
   },
 
   async delete(ctx, id, state) {
@@ -101,17 +106,20 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   },
 };
 
-/** Brings a machine to its inputs: defines it, starts it, pins it. `seen`: what is there now. */
+/** Brings a machine to its inputs: defines it, starts it, pins it, plugs devices. `seen`: what is there now. */
 async function apply(ctx: Context, inputs: DomainInputs, uuid: string, seen: SeenDomain | undefined): Promise<void> {
   const digest = seedDigest(inputs.cloudInit);
   const xml = domainXml(inputs, { uuid, mark: markOf(inputs.owner, ctx.urn), seedDigest: digest });
   // A machine that was never defined may have left a seed of an interrupted run; one that is defined has the seed of its digest.
   const seed = seen?.inactive.seedDigest !== digest;
   ctx.progress(seen ? `changing machine ${inputs.name}` : `defining and starting machine ${inputs.name}`);
-  await onHost(
-    ctx,
-    inputs.host,
-    `machine ${inputs.name}`,
-    applyScript(inputs, { xml, uuid, seed, fresh: seen === undefined }),
-  );
+  const script = applyScript(inputs, {
+    xml,
+    uuid,
+    seed,
+    fresh: seen === undefined,
+    plugging: seen?.live && pluggingOf(inputs, seen.live),
+  });
+  const left = await onHost(ctx, inputs.host, `machine ${inputs.name}`, script);
+  for (const line of left.split("\n").filter(Boolean)) ctx.warn(`${inputs.name}: ${line}`);
 }

@@ -54,12 +54,12 @@ export function vcpuAffinity(seen: SeenDomain, vcpu: number): readonly number[] 
 }
 
 /** The thread that has the process's own id runs the emulator's main loop. */
-export function emulatorAffinity(seen: SeenDomain): readonly number[] | undefined {
-  return seen.threads.find((candidate) => candidate.id === seen.pid)?.cpus;
+export function emulatorAffinity(seen: SeenDomain): readonly (readonly number[])[] {
+  return seen.threads.filter((candidate) => candidate.id === seen.pid).map((thread) => thread.cpus);
 }
 
-export function ioThreadAffinity(seen: SeenDomain): readonly number[] | undefined {
-  return seen.threads.find((candidate) => candidate.name === "IO iothread1")?.cpus;
+export function ioThreadAffinity(seen: SeenDomain): readonly (readonly number[])[] {
+  return seen.threads.filter((candidate) => /^IO iothread\d+$/.test(candidate.name)).map((thread) => thread.cpus);
 }
 
 export function sameCpus(a: readonly number[], b: readonly number[]): boolean {

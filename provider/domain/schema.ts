@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { absolutePath, checkWith, devicePath, endpoint, name, orUnknown, owner } from "../core/check";
-import { changesOf } from "../core/diff";
-import type { Change, CheckFailure } from "../core/kind";
+import type { CheckFailure } from "../core/kind";
 
 const MIB = 1024 * 1024;
 const cpu = z.int().min(0).max(4095);
@@ -83,6 +82,8 @@ export interface DomainOutputs {
   readonly uuid: string;
   /** False is drift: `up` starts it. */
   readonly running: boolean;
+  /** What the host's definition has that no argument can hold, as refresh saw it. Anything is drift: `up` writes the definition anew. */
+  readonly unmodelled: readonly string[];
 }
 
 export const checkDomain = checkWith(domainArgs, (inputs) => {
@@ -131,33 +132,3 @@ export const checkDomain = checkWith(domainArgs, (inputs) => {
   });
   return failures;
 });
-
-/** What each changed argument does. `reboot`: at the next start of the domain. */
-const EFFECTS = {
-  host: "record",
-  owner: "live",
-  name: "replace",
-  type: "replace",
-  vcpus: "reboot",
-  vcpuPins: "live",
-  emulatorPin: "live",
-  ioThreadPin: "live",
-  memoryBytes: "reboot",
-  numaNode: "reboot",
-  hugepageBytes: "reboot",
-  maxMemoryBytes: "reboot",
-  ioThreads: "reboot",
-  firmware: "reboot",
-  disks: "reboot",
-  interfaces: "reboot",
-  cloudInit: "reboot",
-  storage: "replace",
-  autostart: "live",
-} as const;
-
-export function diffDomain(olds: DomainInputs & DomainOutputs, news: DomainInputs): Change[] {
-  const changes = changesOf<DomainInputs>(olds, news, EFFECTS);
-  // Seen by refresh: a machine that this stack wants is down.
-  if (!olds.running) changes.push({ property: "running", effect: "live" });
-  return changes;
-}

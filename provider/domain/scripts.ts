@@ -38,45 +38,92 @@ section end
 `;
 }
 
+/** Devices that a running machine gets and loses. */
+export interface Plugging {
+  /** XML of each. */
+  readonly attach: readonly string[];
+  /** Targets of disks. */
+  readonly detachDisks: readonly string[];
+  readonly detachInterfaces: readonly { readonly type: string; readonly mac: string }[];
+}
+
 /** `seed`: make it anew. `fresh`: this call defines the domain, so a failed start undoes the definition and the seed. */
 export interface ApplyOptions {
   readonly xml: string;
   readonly uuid: string;
   readonly seed: boolean;
   readonly fresh: boolean;
+  readonly plugging?: Plugging;
 }
 
 /**
- * Defines the domain over any older definition, starts it when it is off, pins it when it runs. Prints "started" or "running".
- * Under the host's lock: no other run can take a core between the check of the lease and the start.
+ * Defines the domain over any older definition, starts it when it is off; when it runs, pins it and plugs devices. What can't be done to the
+ * running machine is printed, a line each. Under the host's lock: no other run can take a core between the check of the lease and the start.
  */
 export function applyScript(domain: DomainInputs, options: ApplyOptions): string {
+  const { attach = [], detachDisks = [], detachInterfaces = [] } = options.plugging ?? {};
   const disks = domain.disks.map(
     ({ path }) => `[ -e ${quote(path)} ] || fail ${quote(`the disk ${path} is not on this host`)}`,
   );
-  return `lock
-n=${quote(domain.name)}
+  return `n=${quote(domain.name)}
 seed=${quote(seedPath(domain))}
-${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
-${disks.join("\n")}
-folder ${quote(domain.storage)}
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
 ${options.seed ? makeSeed(domain.cloudInit) : ""}
 printf %s ${quote(options.xml)} >"$d/domain.xml"
+lock
+${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
+${disks.join("\n")}
+folder ${quote(domain.storage)}
+${options.seed ? placeSeed : ""}
+state=$(v domstate "$n" 2>/dev/null || echo new)
+${attach.map(attachDevice).join("\n")}
 v define "$d/domain.xml" >/dev/null
 v autostart ${domain.autostart ? "" : "--disable "}"$n" >/dev/null
-if [ "$(v domstate "$n")" = "shut off" ]; then
+if [ "$state" = new ] || [ "$state" = "shut off" ]; then
   if ! v start "$n" >/dev/null 2>"$d/start"; then
-    ${options.fresh ? `v undefine "$n" >/dev/null; rm -f "$seed" ${quote(serialLogPath(domain))}` : ":"}
+    ${options.fresh ? `v undefine "$n" --nvram >/dev/null; rm -f "$seed" ${quote(serialLogPath(domain))}` : ":"}
     fail "the machine could not be started: $(cat "$d/start")"
   fi
-  echo started
-else
-${livePins(domain)}
-  echo running
+  exit 0
 fi
+${livePins(domain)}
+${domain.maxMemoryBytes === undefined ? "" : liveMemory(domain.memoryBytes)}
+unlock
+${detachInterfaces.map(({ type, mac }) => `v detach-interface "$n" ${quote(type)} --mac ${quote(mac)} --live >/dev/null`).join("\n")}
+${detachDisks.map(detachDisk).join("\n")}
 `;
+}
+
+/** Before the definition is changed: a device that can't be attached leaves everything as it was. A machine that is off gets it at its start. */
+function attachDevice(xml: string, index: number): string {
+  return `printf %s ${quote(xml)} >"$d/device-${index}.xml"
+[ "$state" = new ] || [ "$state" = "shut off" ] || v attach-device "$n" "$d/device-${index}.xml" --live >/dev/null`;
+}
+
+/** A guest without a balloon driver, or one that was not asked yet: the machine runs on with what it has. */
+function liveMemory(bytes: number): string {
+  return `limit=$(v dumpxml "$n" | sed -n "s:.*<memory unit=.KiB.>\\([0-9]*\\)</memory>.*:\\1:p")
+if v dumpxml "$n" | grep -q "<memballoon model=.virtio" && [ ${bytes / 1024} -le "\${limit:-0}" ]; then
+  v setmem "$n" ${bytes / 1024} --live >/dev/null
+fi`;
+}
+
+/**
+ * Only when the guest agent says that no file system of the guest is on it. A guest lets go of a virtio disk on its own time: what it
+ * still has after 10 s stays until the next start.
+ */
+function detachDisk(target: string): string {
+  return `if ! v domfsinfo "$n" >"$d/mounted" 2>/dev/null; then
+  echo ${quote(`${target} stays attached until the next start: the guest agent does not say whether it is mounted`)}
+elif grep -qw ${quote(target)} "$d/mounted"; then
+  echo ${quote(`${target} stays attached until the next start: the guest has it mounted`)}
+else
+  v detach-disk "$n" ${quote(target)} --live >/dev/null
+  i=0
+  while [ $i -lt 10 ] && v domblklist "$n" | grep -qw ${quote(target)}; do i=$((i + 1)); sleep 1; done
+  [ $i -lt 10 ] || echo ${quote(`${target} stays attached until the next start: the guest does not let go of it`)}
+fi`;
 }
 
 /** Whichever tool the host has; the data is written by the shell itself, so that it is in no argument list. */
@@ -90,10 +137,11 @@ elif command -v genisoimage >/dev/null; then mkiso=genisoimage
 elif command -v mkisofs >/dev/null; then mkiso=mkisofs
 else fail 'there is no tool to make the cloud-init seed: install the package xorriso'
 fi
-$mkiso -quiet -output "$d/seed.iso" -volid cidata -joliet -rock "$d/seed" 2>"$d/mkiso" || fail "the cloud-init seed could not be made: $(tail -n 3 "$d/mkiso")"
-cp "$d/seed.iso" "$seed.new"
-mv -f "$seed.new" "$seed"`;
+$mkiso -quiet -output "$d/seed.iso" -volid cidata -joliet -rock "$d/seed" 2>"$d/mkiso" || fail "the cloud-init seed could not be made: $(tail -n 3 "$d/mkiso")"`;
 }
+
+const placeSeed = `cp "$d/seed.iso" "$seed.new"
+mv -f "$seed.new" "$seed"`;
 
 /**
  * Pins what runs now; the definition holds the same for the next start. A vCPU that the running machine does not have yet is left
@@ -123,8 +171,7 @@ export function removeScript(
   uuid: string,
   graceSeconds: number,
 ): string {
-  return `lock
-u=${quote(uuid)}
+  return `u=${quote(uuid)}
 state() { v domstate "$u" 2>/dev/null || echo gone; }
 is_off() { s=$(state); [ "$s" = "shut off" ] || [ "$s" = gone ]; }
 if ! is_off; then
@@ -137,6 +184,7 @@ if ! is_off; then
   done
   is_off || v destroy "$u" >/dev/null || is_off
 fi
+lock
 is_off || fail "the machine still runs: $(state)"
 if [ "$(state)" != gone ]; then v undefine "$u" --managed-save --snapshots-metadata --nvram >/dev/null; fi
 [ "$(state)" = gone ] || fail 'the machine is still defined'

@@ -1,12 +1,13 @@
-import { DOMParser } from "@xmldom/xmldom";
 import type { Element } from "@xmldom/xmldom";
-import { UserError } from "../core/kind";
 import { parseCpus } from "../libvirt/cpulist";
 import type { Mark } from "../libvirt/mark";
+import type { Disk, Interface } from "./schema";
 import { MARK_NS } from "./xml";
+import { bytesOf, child, children, parseXml, textOf } from "./xml-tree";
 
-/** What a domain's XML says of the things that we set; everything else that libvirt adds is left out, so that trees compare. */
+/** What a domain's XML says of the things that we set; everything else is `unmodelled`'s business. */
 export interface SeenXml {
+  readonly root: Element;
   readonly name: string;
   readonly uuid: string;
   readonly type: string;
@@ -14,89 +15,53 @@ export interface SeenXml {
   /** CPUs of each vCPU; none: not pinned. */
   readonly vcpuPins: ReadonlyMap<number, readonly number[]>;
   readonly emulatorPin: readonly number[];
-  readonly ioThreadPin: readonly number[];
+  readonly ioThreads: number;
+  readonly ioThreadPins: ReadonlyMap<number, readonly number[]>;
   /** What the machine may use now. */
   readonly memoryBytes: number;
   /** With a balloon: what it may grow to. */
   readonly maxMemoryBytes: number | undefined;
-  readonly ioThreads: number;
-  readonly firmware: "bios" | "efi";
+  /** Of a strict placement on one node. */
   readonly numaNode: number | undefined;
   readonly hugepageBytes: number | undefined;
-  /** Without the seed. */
-  readonly disks: readonly SeenDisk[];
-  readonly interfaces: readonly SeenInterface[];
+  readonly firmware: "bios" | "efi";
+  /** Virtio disks of files and devices, without the seed. */
+  readonly disks: readonly Disk[];
+  readonly interfaces: readonly Interface[];
   readonly mark: Mark | undefined;
   readonly seedDigest: string | undefined;
 }
 
-/** A disk in our arguments' words; what libvirt does when nothing is said is said. */
-export interface SeenDisk {
-  readonly type: string;
-  readonly path: string;
-  readonly format: string;
-  readonly target: string;
-  readonly serial?: string;
-  readonly cache: string;
-  readonly io: string;
-  readonly discard: string;
-}
-
-export type SeenInterface = { readonly type: string; readonly mac: string } & {
-  readonly bridge?: string;
-  readonly network?: string;
-  readonly device?: string;
-  readonly mode?: string;
-};
-
-/** Bytes of one unit of libvirt's memory elements. */
-const UNITS: Readonly<Record<string, number>> = {
-  b: 1,
-  bytes: 1,
-  KB: 1000,
-  k: 1024,
-  KiB: 1024,
-  MB: 1e6,
-  M: 1024 ** 2,
-  MiB: 1024 ** 2,
-  GB: 1e9,
-  G: 1024 ** 3,
-  GiB: 1024 ** 3,
-};
-
 export function parseDomainXml(xml: string): SeenXml {
-  const root = new DOMParser({
-    onError: (level, message) => {
-      if (level !== "warning") throw new UserError(`libvirt's XML can't be read: ${message}`);
-    },
-  }).parseFromString(xml, "text/xml").documentElement as Element;
+  const root = parseXml(xml);
   const tune = child(root, "cputune");
   const mark = root.getElementsByTagNameNS(MARK_NS, "machine").item(0) ?? undefined;
   const devices = child(root, "devices");
-  const numa = child(child(root, "numatune"), "memory")?.getAttribute("nodeset");
   return {
+    root,
     name: textOf(child(root, "name")),
     uuid: textOf(child(root, "uuid")),
     type: root.getAttribute("type") ?? "",
-    vcpus: Number(textOf(child(root, "vcpu"))),
-    vcpuPins: new Map(
-      children(tune, "vcpupin").map((pin) => [
-        Number(pin.getAttribute("vcpu")),
-        parseCpus(pin.getAttribute("cpuset") ?? ""),
-      ]),
-    ),
+    vcpus: Number(textOf(child(root, "vcpu")) || 1),
+    vcpuPins: pins(tune, "vcpupin", "vcpu"),
     emulatorPin: parseCpus(child(tune, "emulatorpin")?.getAttribute("cpuset") ?? ""),
-    ioThreadPin: parseCpus(child(tune, "iothreadpin")?.getAttribute("cpuset") ?? ""),
-    ...memory(root, devices),
     ioThreads: Number(textOf(child(root, "iothreads"))),
-    firmware: firmware(child(root, "os")),
-    numaNode: numa === undefined || numa === null ? undefined : Number(numa),
+    ioThreadPins: pins(tune, "iothreadpin", "iothread"),
+    ...memory(root, devices),
+    numaNode: numaNode(child(child(root, "numatune"), "memory")),
     hugepageBytes: hugepageBytes(root),
+    firmware: firmware(child(root, "os")),
     disks: children(devices, "disk").flatMap(disk),
-    interfaces: children(devices, "interface").map(nic),
+    interfaces: children(devices, "interface").flatMap(nic),
     mark: mark && markFrom(mark),
     seedDigest: mark?.getAttribute("seed") ?? undefined,
   };
+}
+
+function pins(tune: Element | undefined, name: string, key: string): ReadonlyMap<number, readonly number[]> {
+  return new Map(
+    children(tune, name).map((pin) => [Number(pin.getAttribute(key)), parseCpus(pin.getAttribute("cpuset") ?? "")]),
+  );
 }
 
 function markFrom(element: Element): Mark {
@@ -110,49 +75,19 @@ function markFrom(element: Element): Mark {
   };
 }
 
-function memory(
-  root: Element,
-  devices: Element | undefined,
-): { readonly memoryBytes: number; readonly maxMemoryBytes: number | undefined } {
-  const max = bytes(child(root, "memory"));
+function memory(root: Element, devices: Element | undefined): Pick<SeenXml, "memoryBytes" | "maxMemoryBytes"> {
+  const [max, current] = ["memory", "currentMemory"].map((name) => {
+    const element = child(root, name);
+    return element && bytesOf(textOf(element), element.getAttribute("unit"));
+  });
   const model = child(devices, "memballoon")?.getAttribute("model") ?? "none";
-  if (model === "none") return { memoryBytes: max, maxMemoryBytes: undefined };
-  return { memoryBytes: bytes(child(root, "currentMemory")) || max, maxMemoryBytes: max };
+  if (model === "none") return { memoryBytes: max ?? 0, maxMemoryBytes: undefined };
+  return { memoryBytes: current ?? max ?? 0, maxMemoryBytes: max };
 }
 
-function firmware(os: Element | undefined): "bios" | "efi" {
-  const flash = child(os, "loader")?.getAttribute("type") === "pflash";
-  return os?.getAttribute("firmware") === "efi" || flash ? "efi" : "bios";
-}
-
-function disk(element: Element): SeenDisk[] {
-  if (child(element, "readonly") || element.getAttribute("device") !== "disk") return [];
-  const source = child(element, "source");
-  const driver = child(element, "driver");
-  const serial = textOf(child(element, "serial"));
-  return [
-    {
-      type: element.getAttribute("type") ?? "",
-      path: source?.getAttribute("file") ?? source?.getAttribute("dev") ?? "",
-      format: driver?.getAttribute("type") ?? "",
-      target: child(element, "target")?.getAttribute("dev") ?? "",
-      ...(serial === "" ? {} : { serial }),
-      cache: driver?.getAttribute("cache") ?? "default",
-      io: driver?.getAttribute("io") ?? "default",
-      discard: driver?.getAttribute("discard") ?? "default",
-    },
-  ];
-}
-
-function nic(element: Element): SeenInterface {
-  const type = element.getAttribute("type") ?? "";
-  const mac = (child(element, "mac")?.getAttribute("address") ?? "").toLowerCase();
-  const of = (name: string): string => child(element, "source")?.getAttribute(name) ?? "";
-  if (type === "bridge") return { type, bridge: of("bridge"), mac };
-  if (type === "network") return { type, network: of("network"), mac };
-  // libvirt's own default is vepa.
-  if (type === "direct") return { type, device: of("dev"), mode: of("mode") || "vepa", mac };
-  return { type, mac };
+function numaNode(memory: Element | undefined): number | undefined {
+  const nodes = parseCpus(memory?.getAttribute("nodeset") ?? "");
+  return memory?.getAttribute("mode") === "strict" && nodes.length === 1 ? nodes[0] : undefined;
 }
 
 /** 0: hugepages of the host's default size, which the XML does not name. */
@@ -160,21 +95,49 @@ function hugepageBytes(root: Element): number | undefined {
   const hugepages = child(child(root, "memoryBacking"), "hugepages");
   if (!hugepages) return undefined;
   const page = child(hugepages, "page");
-  return page ? Number(page.getAttribute("size")) * (UNITS[page.getAttribute("unit") ?? "KiB"] ?? 1024) : 0;
+  return page ? bytesOf(page.getAttribute("size") ?? "", page.getAttribute("unit")) : 0;
 }
 
-function bytes(element: Element | undefined): number {
-  return Number(textOf(element)) * (UNITS[element?.getAttribute("unit") ?? "KiB"] ?? 1024);
+function firmware(os: Element | undefined): "bios" | "efi" {
+  const flash = child(os, "loader")?.getAttribute("type") === "pflash";
+  return os?.getAttribute("firmware") === "efi" || flash ? "efi" : "bios";
 }
 
-function textOf(element: Element | undefined): string {
-  return (element?.textContent ?? "").trim();
+/** What is not said is what QEMU does then. */
+function disk(element: Element): Disk[] {
+  const target = child(element, "target");
+  const type = element.getAttribute("type") ?? "";
+  if (child(element, "readonly") || (element.getAttribute("device") ?? "disk") !== "disk") return [];
+  if (target?.getAttribute("bus") !== "virtio" || (type !== "file" && type !== "block")) return [];
+  const driver = child(element, "driver");
+  const serial = textOf(child(element, "serial"));
+  return [
+    {
+      type,
+      path: child(element, "source")?.getAttribute(type === "file" ? "file" : "dev") ?? "",
+      format: driver?.getAttribute("type") ?? "raw",
+      target: target.getAttribute("dev") ?? "",
+      ...(serial === "" ? {} : { serial }),
+      cache: driver?.getAttribute("cache") ?? "writeback",
+      io: driver?.getAttribute("io") ?? "threads",
+      discard: driver?.getAttribute("discard") ?? "ignore",
+    } as Disk,
+  ];
 }
 
-function children(parent: Element | undefined, name: string): Element[] {
-  return Array.from(parent?.childNodes ?? []).filter((node) => node.nodeName === name) as Element[];
-}
-
-function child(parent: Element | undefined, name: string): Element | undefined {
-  return children(parent, name)[0];
+function nic(element: Element): Interface[] {
+  const mac = (child(element, "mac")?.getAttribute("address") ?? "").toLowerCase();
+  const of = (name: string): string => child(element, "source")?.getAttribute(name) ?? "";
+  if (child(element, "model")?.getAttribute("type") !== "virtio") return [];
+  switch (element.getAttribute("type")) {
+    case "bridge":
+      return [{ type: "bridge", bridge: of("bridge"), mac }];
+    case "network":
+      return [{ type: "network", network: of("network"), mac }];
+    case "direct":
+      // Libvirt's own default is vepa.
+      return [{ type: "direct", device: of("dev"), mode: of("mode") || "vepa", mac } as Interface];
+    default:
+      return [];
+  }
 }

@@ -65,6 +65,20 @@ export function domainXml(domain: DomainInputs, options: DomainXmlOptions): stri
   return new XMLSerializer().serializeToString(document);
 }
 
+/** One device alone, as `virsh attach-device` takes it. */
+export function diskXml(disk: Disk, domain: DomainInputs): string {
+  return deviceXml((add, parent) => addDisk(add, parent, disk, domain));
+}
+
+export function interfaceXml(nic: Interface, domain: DomainInputs): string {
+  return deviceXml((add, parent) => addInterface(add, parent, nic, domain));
+}
+
+function deviceXml(make: (add: Add, parent: Element) => Element): string {
+  const document = new DOMImplementation().createDocument(null, "devices");
+  return new XMLSerializer().serializeToString(make(adder(document), document.documentElement as Element));
+}
+
 type Add = (parent: Element, name: string, attributes?: Readonly<Record<string, string>>, text?: string) => Element;
 
 function adder(document: Document): Add {
@@ -101,6 +115,7 @@ function addPinning(add: Add, root: Element, domain: DomainInputs): void {
 }
 
 function addDevices(add: Add, devices: Element, domain: DomainInputs): void {
+  addPorts(add, devices, domain);
   for (const disk of domain.disks) addDisk(add, devices, disk, domain);
   const seed = add(devices, "disk", { type: "file", device: "disk" });
   add(seed, "driver", { name: "qemu", type: "raw" });
@@ -119,7 +134,14 @@ function addDevices(add: Add, devices: Element, domain: DomainInputs): void {
   add(devices, "memballoon", { model: domain.maxMemoryBytes === undefined ? "none" : "virtio" });
 }
 
-function addDisk(add: Add, devices: Element, disk: Disk, { vcpus, ioThreads }: DomainInputs): void {
+/** A port for each device that takes one (beside disks and interfaces: seed, USB, serial bus, rng, balloon), and four to plug into. */
+function addPorts(add: Add, devices: Element, { disks, interfaces }: DomainInputs): void {
+  add(devices, "controller", { type: "pci", model: "pcie-root" });
+  for (let i = 0; i < disks.length + interfaces.length + 5 + 4; i++)
+    add(devices, "controller", { type: "pci", model: "pcie-root-port" });
+}
+
+function addDisk(add: Add, devices: Element, disk: Disk, { vcpus, ioThreads }: DomainInputs): Element {
   const { type, path, format, target, serial, cache, io, discard } = disk;
   const element = add(devices, "disk", { type, device: "disk" });
   // By default cache=none, which bypasses the host's page cache, so that fsync means the device. Native AIO rather than
@@ -138,9 +160,10 @@ function addDisk(add: Add, devices: Element, disk: Disk, { vcpus, ioThreads }: D
   add(element, "source", type === "block" ? { dev: path } : { file: path });
   add(element, "target", { dev: target, bus: "virtio" });
   if (serial !== undefined) add(element, "serial", {}, serial);
+  return element;
 }
 
-function addInterface(add: Add, devices: Element, nic: Interface, { vcpus }: DomainInputs): void {
+function addInterface(add: Add, devices: Element, nic: Interface, { vcpus }: DomainInputs): Element {
   const element = add(devices, "interface", { type: nic.type });
   add(element, "mac", { address: nic.mac });
   if (nic.type === "bridge") add(element, "source", { bridge: nic.bridge });
@@ -148,4 +171,5 @@ function addInterface(add: Add, devices: Element, nic: Interface, { vcpus }: Dom
   else add(element, "source", { dev: nic.device, mode: nic.mode });
   add(element, "model", { type: "virtio" });
   if (vcpus > 1) add(element, "driver", { queues: String(Math.min(vcpus, 8)) });
+  return element;
 }

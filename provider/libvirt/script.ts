@@ -9,7 +9,8 @@ export const LEASES = "/var/lib/kvmesh/leases";
 
 /**
  * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh, `folder` makes one that QEMU can enter.
- * The lock is one for the host: leases and machines change one at a time, so that checking a lease and starting on it are one step.
+ * The lock is one for the host: leases and machines change one at a time, so that checking a lease and starting on it are one step. What
+ * takes long (copying a disk, waiting for a guest) is done before \`lock\` or after \`unlock\`, so that machines of one host are made side by side.
  */
 const PRELUDE = `set -eu
 umask 077
@@ -20,6 +21,7 @@ lock() {
   exec 9>/run/lock/kvmesh.lock
   flock -w 300 9 || fail 'another run has held the lock /run/lock/kvmesh.lock for 300 s'
 }
+unlock() { exec 9>&-; }
 `;
 
 /**

@@ -230,14 +230,61 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     it("defines more memory for the next start and says so", async () => {
       const ctx = testContext(transport, "machine");
       const more = { ...inputs, memoryBytes: 160 * MIB };
-      expect(domainKind.diff(made, more)).to.deep.equal([{ property: "memoryBytes", effect: "reboot" }]);
+      expect(domainKind.diff(made, more)[0]).to.include({ property: "memoryBytes", effect: "reboot" });
       await domainKind.update(ctx, id, made, more);
       expect(ctx.warnings.join()).to.contain(
         "memoryBytes: takes effect when the machine is shut down and started again",
       );
       const seen = await domainKind.read(ctx, id, { ...made, ...more });
-      expect(seen).to.deep.equal({ inputs: more, outputs: { uuid: id, running: true } });
+      expect(seen).to.deep.equal({ inputs: more, outputs: { uuid: id, running: true, unmodelled: [] } });
       await domainKind.update(ctx, id, { ...made, ...more }, inputs);
+    });
+
+    it("names what somebody else wrote into the definition, and writes it anew", async () => {
+      const ctx = testContext(transport, "machine");
+      await shell(`virsh dumpxml --inactive contract-0 | sed 's:<cputune>:<cputune><quota>50000</quota>:' >/tmp/quota.xml
+virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
+      const seen = await domainKind.read(ctx, id, made);
+      expect(seen?.inputs).to.deep.equal(inputs);
+      expect(seen?.outputs.unmodelled).to.deep.equal(["cputune/quota 50000"]);
+      expect(domainKind.diff({ ...made, ...seen?.outputs }, inputs)[0]).to.include({
+        property: "unmodelled",
+        effect: "reboot",
+      });
+      await domainKind.update(ctx, id, { ...made, ...seen?.outputs }, inputs);
+      expect((await domainKind.read(ctx, id, made))?.outputs.unmodelled).to.deep.equal([]);
+    });
+
+    it("plugs a disk into the running machine, names another that somebody else plugged in, and pulls none that may be in use", async () => {
+      const ctx = testContext(transport, "machine");
+      await shell(
+        `qemu-img create -q -f raw ${storage}/data.raw 1048576; qemu-img create -q -f raw ${storage}/other.raw 1048576`,
+      );
+      const data = { type: "file", path: `${storage}/data.raw`, format: "raw", target: "vdb", serial: "data-1" };
+      const more = domainKind.check({ ...inputs, disks: [...inputs.disks, data] }).inputs;
+      expect(domainKind.diff(made, more)[0]).to.include({ property: "disks[1]", effect: "live" });
+      await domainKind.update(ctx, id, made, more);
+      expect(await domainKind.read(ctx, id, { ...made, ...more })).to.deep.equal({
+        inputs: more,
+        outputs: { uuid: id, running: true, unmodelled: [] },
+      });
+      expect(await shell("virsh dumpxml contract-0 | grep -c data-1")).to.equal("1");
+      expect(ctx.warnings).to.deep.equal([]);
+
+      const other = `<disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${storage}/other.raw"/><target dev="vdc" bus="virtio"/></disk>`;
+      await shell(
+        `printf %s '${other}' >/tmp/other.xml; virsh -q attach-device contract-0 /tmp/other.xml --live >/dev/null; rm /tmp/other.xml`,
+      );
+      const seen = await domainKind.read(ctx, id, { ...made, ...more });
+      expect(seen?.inputs.disks.map((disk) => disk.target)).to.deep.equal(["vda", "vdb", "vdc"]);
+      await domainKind.update(ctx, id, { ...made, ...seen?.inputs }, inputs);
+      expect(ctx.warnings.filter((line) => line.includes("the guest agent does not say"))).to.have.length(2);
+      expect(await shell("virsh domblklist contract-0 | grep -cE 'data.raw|other.raw'")).to.equal("2");
+
+      await shell("virsh -q destroy contract-0 >/dev/null");
+      await domainKind.update(ctx, id, { ...made, running: false }, inputs);
+      expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
+      await shell(`rm ${storage}/data.raw ${storage}/other.raw`);
     });
 
     it("starts again what was switched off", async () => {
@@ -245,9 +292,10 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       await shell("virsh -q destroy contract-0 >/dev/null");
       const seen = await domainKind.read(ctx, id, made);
       expect(seen?.outputs.running).to.equal(false);
-      expect(domainKind.diff({ ...made, running: false }, inputs)).to.deep.equal([
-        { property: "running", effect: "live" },
-      ]);
+      expect(domainKind.diff({ ...made, running: false }, inputs)[0]).to.include({
+        property: "running",
+        effect: "live",
+      });
       await domainKind.update(ctx, id, { ...made, running: false }, inputs);
       expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
     });

@@ -36,7 +36,7 @@ describe("a machine of production", () => {
     try {
       const ctx = testContext(machine);
       const bad = inputs("production", unfit);
-      const known = { ...inputs("production"), uuid: "u", running: true };
+      const known = { ...inputs("production"), uuid: "u", running: true, unmodelled: [] };
       for (const refused of [() => domainKind.create(ctx, bad), () => domainKind.update(ctx, "u", known, bad)]) {
         const error = await refused().then(
           () => expect.fail("accepted"),

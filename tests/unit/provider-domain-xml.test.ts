@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { formatCpus, parseCpus } from "../../provider/libvirt/cpulist";
-import { checkDomain, diffDomain } from "../../provider/domain/schema";
+import { diffDomain } from "../../provider/domain/changes";
+import { checkDomain } from "../../provider/domain/schema";
 import type { DomainInputs } from "../../provider/domain/schema";
 import { parseDomainXml } from "../../provider/domain/seen";
 import { domainXml } from "../../provider/domain/xml";
@@ -38,15 +39,17 @@ describe("a domain's XML", () => {
       type: "kvm",
       vcpus: 2,
       emulatorPin: [0, 1],
-      ioThreadPin: [1],
+      ioThreads: 1,
       memoryBytes: 4096 * MIB,
       numaNode: 0,
       hugepageBytes: 2 * MIB,
+      firmware: "bios",
       disks: good.disks,
       interfaces: [{ type: "bridge", bridge: "br0", mac: "52:54:00:ab:00:11" }],
       mark,
       seedDigest: "sha256:1",
     });
+    expect([...seen.ioThreadPins]).to.deep.equal([[1, [1]]]);
     expect([...seen.vcpuPins]).to.deep.equal([
       [0, [4]],
       [1, [5]],
@@ -70,7 +73,7 @@ describe("a domain's XML", () => {
     });
     fc.assert(
       fc.property(hostile, hostile, hostile, (name, path, urn) => {
-        const domain = { ...good, name, disks: [{ path, format: "raw", target: "vda" }] } as DomainInputs;
+        const domain = { ...good, name, disks: [{ type: "file", path, format: "raw", target: "vda" }] } as DomainInputs;
         const seen = parseDomainXml(domainXml(domain, { uuid: "u", mark: { ...mark, urn }, seedDigest: "d" }));
         expect(seen.name).to.equal(name.trim());
         expect(seen.disks).to.have.length(1);
@@ -117,7 +120,7 @@ describe("a domain's check", () => {
 });
 
 describe("a domain's diff", () => {
-  const state = { ...good, uuid: "u", running: true };
+  const state = { ...good, uuid: "u", running: true, unmodelled: [] };
   const effects = (news: Partial<DomainInputs>): string[] =>
     diffDomain(state, { ...good, ...news }).map((change) => `${change.property} ${change.effect}`);
 
@@ -127,7 +130,8 @@ describe("a domain's diff", () => {
     expect(effects({ memoryBytes: 8192 * MIB })).to.deep.equal(["memoryBytes reboot"]);
     expect(effects({ name: "web-1" })).to.deep.equal(["name replace"]);
     expect(effects({ host: { ...good.host, port: 2222 } })).to.deep.equal(["host.port record"]);
-    expect(diffDomain({ ...state, running: false }, good)).to.deep.equal([{ property: "running", effect: "live" }]);
+    const off = diffDomain({ ...state, running: false }, good);
+    expect(off).to.deep.equal([{ property: "running", effect: "live", reason: "it is off and is started" }]);
   });
 });
 

@@ -153,7 +153,7 @@ export class SimulatedLibvirt {
     return elements(parse(this.dumpXml(name, false)), "disk")
       .map(
         (disk) =>
-          `${elements(disk, "target")[0]?.getAttribute("dev")} ${elements(disk, "source")[0]?.getAttribute("file")}`,
+          `${elements(disk, "target")[0]?.getAttribute("dev")} ${elements(disk, "source")[0]?.getAttribute("file") ?? elements(disk, "source")[0]?.getAttribute("dev")}`,
       )
       .join("\n");
   }
@@ -163,6 +163,54 @@ export class SimulatedLibvirt {
     const file = rooted(this.root, device);
     const image = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>;
     fs.writeFileSync(file, JSON.stringify({ ...image, "virtual-size": Number(size.replace(/b$/i, "")) }));
+    return "";
+  }
+
+  /** Into the running machine only. */
+  attachDevice(name: string, file: string): string {
+    const domain = this.running(name);
+    const root = parse(domain.live ?? "");
+    const device = parse(fs.readFileSync(file, "utf8"));
+    const key = deviceKey(device);
+    if (elements(root, device.nodeName).some((other) => deviceKey(other) === key))
+      throw new VirshError(
+        `Failed to attach device from ${file}\nerror: operation failed: target ${key} already exists`,
+      );
+    elements(root, "devices")[0]?.appendChild(root.ownerDocument!.importNode(device, true));
+    this.save({ ...domain, live: serialize(root) });
+    return "Device attached successfully\n";
+  }
+
+  detachDevice(name: string, element: "disk" | "interface", key: string): string {
+    const domain = this.running(name);
+    const root = parse(domain.live ?? "");
+    const device = elements(root, element).find((other) => deviceKey(other) === key);
+    if (!device)
+      throw new VirshError(
+        `No ${element} found whose ${element === "disk" ? "source path or target" : "MAC"} is ${key}`,
+      );
+    device.parentNode?.removeChild(device);
+    this.save({ ...domain, live: serialize(root) });
+    return "";
+  }
+
+  /** The file "guest-mounts" is what the guest's agent says; without it there is no agent. */
+  fileSystems(name: string): string {
+    this.running(name);
+    const said = path.join(this.root, "libvirt/guest-mounts");
+    if (fs.existsSync(said)) return fs.readFileSync(said, "utf8");
+    throw new VirshError(
+      "Unable to get filesystem information\nerror: Guest agent is not responding: QEMU guest agent is not connected",
+    );
+  }
+
+  /** A guest that obeys its balloon at once. */
+  setMemory(name: string, kib: string): string {
+    const domain = this.running(name);
+    const root = parse(domain.live ?? "");
+    const current = elements(root, "currentMemory")[0];
+    if (current) current.textContent = kib;
+    this.save({ ...domain, live: serialize(root) });
     return "";
   }
 
@@ -212,6 +260,12 @@ export class SimulatedLibvirt {
   }
 }
 
+/** What tells devices of one kind apart. */
+function deviceKey(device: Element): string {
+  const [inner, attribute] = device.nodeName === "disk" ? ["target", "dev"] : ["mac", "address"];
+  return elements(device, inner)[0]?.getAttribute(attribute) ?? "";
+}
+
 /** What libvirt adds to every definition: it must not show up as drift. */
 function fillIn(root: Element): void {
   const type = elements(root, "type")[0];
@@ -223,5 +277,6 @@ function fillIn(root: Element): void {
   const devices = elements(root, "devices")[0];
   if (!devices) throw new VirshError("XML error: no devices");
   if (elements(devices, "emulator").length === 0) append(devices, "emulator", "/usr/bin/qemu-system-x86_64");
-  for (const disk of elements(devices, "disk")) append(disk, "address").setAttribute("type", "pci");
+  for (const disk of elements(devices, "disk"))
+    if (elements(disk, "address").length === 0) append(disk, "address").setAttribute("type", "pci");
 }

@@ -29,6 +29,12 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   list: (libvirt, _args, flags) => libvirt.list(flags.has("--all"), flags.has("--uuid") ? "uuid" : "name"),
   version: () =>
     "Compiled against library: libvirt 11.3.0\nUsing library: libvirt 11.3.0\nUsing API: QEMU 11.3.0\nRunning hypervisor: QEMU 10.0.13",
+  "attach-device": (libvirt, [name, file]) => libvirt.attachDevice(name ?? "", file ?? ""),
+  "detach-disk": (libvirt, [name, target]) => libvirt.detachDevice(name ?? "", "disk", target ?? ""),
+  // virsh detach-interface NAME TYPE --mac MAC
+  "detach-interface": (libvirt, [name, , mac]) => libvirt.detachDevice(name ?? "", "interface", mac ?? ""),
+  domfsinfo: (libvirt, [name]) => libvirt.fileSystems(name ?? ""),
+  setmem: (libvirt, [name, kib]) => libvirt.setMemory(name ?? "", kib ?? ""),
   domblklist: (libvirt, [name]) => libvirt.blockDevices(name ?? ""),
   blockresize: (libvirt, [name, device, size]) => libvirt.blockResize(name ?? "", device ?? "", size ?? ""),
 };
