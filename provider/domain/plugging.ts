@@ -13,7 +13,7 @@ export function pluggingOf(inputs: DomainInputs, live: SeenXml): Plugging {
       ...inputs.disks.filter((disk) => !targets.has(disk.target)).map((disk) => diskXml(disk, inputs)),
       ...inputs.interfaces.filter((nic) => !macs.has(nic.mac)).map((nic) => interfaceXml(nic, inputs)),
     ],
-    detachDisks: [...targets].filter((target) => !kept.disks.includes(target as (typeof kept.disks)[number])),
+    detachDisks: [...targets].filter((target) => !kept.disks.includes(target)),
     detachInterfaces: live.interfaces.filter((nic) => !kept.macs.includes(nic.mac)),
   };
 }
