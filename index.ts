@@ -29,6 +29,9 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
   const kvmesh = new Provider("kvmesh", {
     identityFile: spec.ssh.identityFile,
     connectTimeoutSeconds: timeouts.connect / 1000,
+    hosts: Object.fromEntries(spec.hosts.map(({ name, endpoint }) => [name, { endpoint }])),
+    cluster: clusterName,
+    environment: spec.environment,
   });
   const machines = new NodeLayer(clusterName, { ...spec, owner, placed }, { providers: { kvmesh } });
   const cluster = new KubernetesCluster(

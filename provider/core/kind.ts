@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Transport } from "../transport/transport";
+import type { ImportSettings } from "./settings";
 
 /** Pulumi's sentinel for a value that is not known before `up`; check and diff may meet it, the other handlers never. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -26,6 +27,8 @@ export interface Change {
 export interface Context {
   readonly transport: Transport;
   readonly urn: string;
+  /** What an import needs beside its ID. */
+  readonly importing: ImportSettings;
   /** One line to the person who runs Pulumi: what is being waited for, attempt and limit, time so far. */
   progress(message: string): void;
   warn(message: string): void;
@@ -33,6 +36,16 @@ export interface Context {
   readonly signal: AbortSignal;
   /** When the engine ends this call, in milliseconds since 1970 (customTimeouts); undefined: no limit. */
   readonly deadline?: number;
+}
+
+/** What a read found. */
+export interface Seen<I extends object, O extends object> {
+  readonly inputs: I;
+  readonly outputs: O;
+  /** Of an import: the resource's own ID, in place of the one that a person gave. */
+  readonly id?: string;
+  /** Of an import: inputs that are secret. */
+  readonly secretInputs?: readonly (keyof I & string)[];
 }
 
 /**
@@ -60,13 +73,9 @@ export interface Kind<I extends object, O extends object> {
   create(ctx: Context, inputs: I): Promise<{ readonly id: string; readonly outputs: O }>;
   /**
    * What is really there. undefined: gone. `inputs` holds the declared inputs with every drifted field set to what was
-   * seen, so that refresh names each one. On import `known` is undefined.
+   * seen, so that refresh names each one. On import `known` is undefined, and the ID is the one that a person gave.
    */
-  read(
-    ctx: Context,
-    id: string,
-    known: (I & O) | undefined,
-  ): Promise<{ readonly inputs: I; readonly outputs: O } | undefined>;
+  read(ctx: Context, id: string, known: (I & O) | undefined): Promise<Seen<I, O> | undefined>;
   update(ctx: Context, id: string, olds: I & O, news: I): Promise<O>;
   delete(ctx: Context, id: string, state: I & O): Promise<void>;
 }

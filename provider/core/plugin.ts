@@ -71,7 +71,7 @@ export class Plugin {
 
   checkConfig(request: rpc.CheckRequest): rpc.CheckResponse {
     const news = fromStruct(request.getNews());
-    return checked(news.values, news.secrets, parseSettings(news.values).failures);
+    return checked(news.values, news.secrets, parseSettings(news.values, isDefault(request.getUrn())).failures);
   }
 
   /** Settings only say how to log in: changing them replaces nothing. */
@@ -86,7 +86,8 @@ export class Plugin {
   }
 
   configure(request: rpc.ConfigureRequest): rpc.ConfigureResponse {
-    const { settings, failures } = parseSettings(fromStruct(request.getArgs()).values);
+    // A default provider is known by its keys of a stack file: the engine need not send a URN here; checkConfig has named what is wrong.
+    const { settings, failures } = parseSettings(fromStruct(request.getArgs()).values, true);
     if (failures.length > 0) {
       throw new UserError(
         failures.map((failure) => `provider kvmesh: ${failure.property} ${failure.reason}`).join("\n"),
@@ -140,7 +141,8 @@ export class Plugin {
     const seen = await this.call(request, request.getTimeout(), (ctx) => kind.read(ctx, request.getId(), known));
     // An empty id tells the engine that the resource is gone.
     if (!seen) return response;
-    response.setId(request.getId());
+    response.setId(seen.id ?? request.getId());
+    secretInputs.push(...(seen.secretInputs ?? []));
     // A handler that returns its whole state as inputs must not make inputs of outputs.
     const outputs = Object.keys(kind.outputs ?? {});
     const seenInputs = Object.fromEntries(Object.entries(seen.inputs).filter(([name]) => !outputs.includes(name)));
@@ -208,7 +210,7 @@ export class Plugin {
       const progress = (message: string): void => this.log.progress(urn, message);
       const transport = this.options.bind(this.transport, progress, signal);
       const warn = (message: string): void => this.log.warn(urn, message);
-      return handler({ transport, urn, progress, warn, signal, deadline });
+      return handler({ transport, urn, importing: this.settings, progress, warn, signal, deadline });
     });
   }
 
@@ -230,6 +232,11 @@ export class Plugin {
     }
     for (const [how, properties] of lines) this.log.info(urn, `${properties.join(", ")}: ${how}`);
   }
+}
+
+/** "urn:pulumi:prod::kvmesh::pulumi:providers:kvmesh::default_0_1_0". */
+function isDefault(urn: string): boolean {
+  return /::default(_[\w.]+)?$/.test(urn);
 }
 
 function checked(inputs: Properties, secrets: Iterable<string>, failures: readonly CheckFailure[]): rpc.CheckResponse {

@@ -19,6 +19,9 @@ export function packageSchema(kinds: readonly AnyKind[], version: string): strin
 }
 
 const providerProperties = {
+  hosts: { type: "object", additionalProperties: ANY, description: "Hosts by the names that import IDs begin with" },
+  cluster: { type: "string", description: "Cluster of what is imported without a mark; default: the stack's name" },
+  environment: { type: "string", description: "Environment of what is imported without a mark" },
   identityFile: { type: "string", description: "Private key file; default: the SSH agent" },
   connectTimeoutSeconds: { type: "integer" },
   attempts: { type: "integer" },

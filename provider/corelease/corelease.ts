@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
+import { importingOwner, parseImportId } from "../core/import-id";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
+import { inspect } from "../domain/inspect";
 import { formatCpus } from "../libvirt/cpulist";
+import { isOurs, ownerOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
 import { releaseScript, seenScript, takeScript } from "./scripts";
@@ -34,16 +37,15 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
     await take(ctx, inputs);
     return { id: inputs.machine, outputs: {} };
   },
-  async read(ctx, _id, known) {
-    if (!known) throw new UserError("a core lease can't be imported: it is taken by `pulumi up`");
-    const stdout = await onHost(ctx, known.host, `reading the leases of ${known.machine}`, seenScript(known), {
+  async read(ctx, id, known) {
+    const { host, owner, machine } = known ?? (await toImport(ctx, id));
+    const stdout = await onHost(ctx, host, `reading the leases of ${machine}`, seenScript({ owner, machine }), {
       timeoutMs: 60_000,
     });
     const cpus = stdout.split("\n").filter(Boolean).map(Number);
-    const { host, owner, machine } = known;
     return cpus.length === 0
       ? undefined
-      : { inputs: { host, owner, machine, cpus: cpus.sort((a, b) => a - b) }, outputs: {} };
+      : { id: machine, inputs: { host, owner, machine, cpus: cpus.sort((a, b) => a - b) }, outputs: {} };
   },
   async update(ctx, _id, _olds, news) {
     await take(ctx, news);
@@ -54,7 +56,17 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
   },
 };
 
-async function take(ctx: Context, lease: CoreLeaseInputs): Promise<void> {
+/** By "HOST:MACHINE": the leases that this stack holds for it; an adopted machine has them. The rest of the owner is the machine's. */
+async function toImport(ctx: Context, id: string): Promise<Pick<CoreLeaseInputs, "host" | "owner" | "machine">> {
+  const { host, rest: machine } = parseImportId(ctx, id, "MACHINE");
+  const own = importingOwner(ctx);
+  const mark = (await inspect(ctx, host, machine))?.inactive.mark;
+  const owner = mark && isOurs(mark, own) ? ownerOf(mark) : own;
+  return { host, owner, machine };
+}
+
+/** All of these CPUs for this machine, or an error that names who has them and nothing taken. */
+export async function take(ctx: Context, lease: CoreLeaseInputs): Promise<void> {
   const doing = `leasing CPUs ${formatCpus(lease.cpus)} for ${lease.machine}`;
   const taken = (await onHost(ctx, lease.host, doing, takeScript(lease))).split("\n").filter(Boolean);
   if (taken.length === 0) return;

@@ -190,6 +190,6 @@ function change(
 
 /** undefined: not known yet, or none. */
 function instanceId({ cloudInit }: DomainInputs): string | undefined {
-  const { metaData } = cloudInit;
+  const metaData = cloudInit?.metaData;
   return typeof metaData === "string" ? /^\s*"?instance-id"?:\s*(.*?)\s*$/m.exec(metaData)?.[1] : undefined;
 }

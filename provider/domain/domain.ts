@@ -7,6 +7,7 @@ import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
 import { diffDomain } from "./changes";
 import { pendingRestart, seenInputs, unmodelled } from "./drift";
+import { importDomain } from "./import";
 import { inspect } from "./inspect";
 import { pluggingOf } from "./plugging";
 import { refuseUnfit } from "./production";
@@ -43,17 +44,14 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   },
 
   async read(ctx, id, known) {
-    if (!known)
-      throw new UserError(
-        "importing a machine is not built yet: declare it, and `pulumi up` takes over what has its mark",
-      );
+    if (!known) return importDomain(ctx, id);
     const seen = await inspect(ctx, known.host, known.name);
     if (!seen) return undefined;
-    if (seen.uuid !== id || !isOurs(seen.inactive.mark, known.owner)) {
-      ctx.warn(
-        `${where(known.host)}: ${known.name} is now another machine (${seen.uuid}), which is not ours; ours is gone`,
-      );
-      return undefined;
+    const foreign = notOurs(known, id, seen);
+    if (foreign !== undefined) {
+      ctx.warn(`${where(known.host)}: ${foreign}`);
+      // Imported and not adopted yet: it is what was imported, and stays in state.
+      if (seen.uuid !== id || seen.inactive.mark) return undefined;
     }
     const pending = pendingRestart(seen);
     if (pending.length > 0)
@@ -72,11 +70,8 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
       throw new UserError(
         `${where(news.host)}: machine ${news.name} is gone: run \`pulumi refresh\`, then \`pulumi up\` makes it anew`,
       );
-    if (seen.uuid !== id || !isOurs(seen.inactive.mark, olds.owner)) {
-      throw new UserError(
-        `${where(news.host)}: ${news.name} is now another machine (${seen.uuid}), which is not ours; it is left untouched`,
-      );
-    }
+    const foreign = notOurs(olds, id, seen);
+    if (foreign !== undefined) throw new UserError(`${where(news.host)}: ${foreign}; it is left untouched`);
     await apply(ctx, news, id, seen);
     const reboot = diffDomain(olds, news).filter((change) => change.effect === "reboot");
     if (reboot.length > 0 && seen.running) {
@@ -90,10 +85,9 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
 
   async delete(ctx, id, state) {
     const seen = await inspect(ctx, state.host, state.name);
-    if (seen && (seen.uuid !== id || !isOurs(seen.inactive.mark, state.owner))) {
-      ctx.warn(
-        `${where(state.host)}: ${state.name} is now another machine (${seen.uuid}), which is not ours; it is left untouched`,
-      );
+    const foreign = seen && notOurs(state, id, seen);
+    if (foreign !== undefined) {
+      ctx.warn(`${where(state.host)}: ${foreign}; it is left untouched`);
       return;
     }
     const left = ctx.deadline === undefined ? Infinity : Math.floor((ctx.deadline - Date.now()) / 1000 / 2);
@@ -105,6 +99,15 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     });
   },
 };
+
+/** Why the machine that is there is not this resource's to change; undefined: it is. */
+function notOurs({ name, owner }: DomainInputs, id: string, seen: SeenDomain): string | undefined {
+  const { mark } = seen.inactive;
+  if (seen.uuid !== id) return `${name} is now another machine (${seen.uuid}), which is not ours`;
+  if (isOurs(mark, owner)) return undefined;
+  if (mark) return `machine ${name} belongs to stack ${mark.project}/${mark.stack} now`;
+  return `machine ${name} has no mark of kvmesh: adopt it first (npm run adopt), or take it out of the state`;
+}
 
 /** Brings a machine to its inputs: defines it, starts it, pins it, plugs devices. `seen`: what is there now. */
 async function apply(ctx: Context, inputs: DomainInputs, uuid: string, seen: SeenDomain | undefined): Promise<void> {

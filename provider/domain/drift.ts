@@ -8,6 +8,9 @@ import { seedDigest } from "./scripts";
 import type { SeenXml } from "./seen";
 import { concernsRunning, roundTrip } from "./unmodelled";
 
+/** What a seed that is not the declared one holds is not read: it may hold secrets. */
+const NO_SEED = { userData: "", metaData: "", networkConfig: "" };
+
 /**
  * The declared inputs with every field that is different on the host set to what was seen there: refresh then names each one.
  * What `up` repairs on the running machine (pins, memory within the balloon, devices that come and go) is taken from wherever it is wrong:
@@ -18,7 +21,7 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
   const sameSeed = inactive.seedDigest === undefined || inactive.seedDigest === seedDigest(known.cloudInit);
   const memories = [inactive.memoryBytes, ...(live?.maxMemoryBytes === undefined ? [] : [live.memoryBytes])];
   return {
-    ...without(known, "numaNode", "hugepageBytes", "maxMemoryBytes"),
+    ...without(known, "numaNode", "hugepageBytes", "maxMemoryBytes", "cloudInit"),
     type: inactive.type === known.type ? known.type : (inactive.type as DomainInputs["type"]),
     vcpus: inactive.vcpus,
     ...seenPins(known, seen),
@@ -30,7 +33,7 @@ export function seenInputs(known: DomainInputs, seen: SeenDomain): DomainInputs 
     firmware: inactive.firmware,
     disks: seenDevices(known.disks, inactive.disks, live?.disks, (disk) => disk.target),
     interfaces: seenDevices(known.interfaces, inactive.interfaces, live?.interfaces, (nic) => nic.mac),
-    cloudInit: sameSeed ? known.cloudInit : { userData: "", metaData: "", networkConfig: "" },
+    ...(known.cloudInit === undefined && sameSeed ? {} : { cloudInit: sameSeed ? known.cloudInit : NO_SEED }),
     autostart: seen.autostart,
   };
 }

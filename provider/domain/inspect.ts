@@ -18,13 +18,15 @@ export interface SeenDomain {
   readonly running: boolean;
   readonly autostart: boolean;
   readonly inactive: SeenXml;
+  /** As libvirt gave it: what our arguments can't hold is only there. */
+  readonly inactiveXml: string;
   /** Of a running machine. */
   readonly live?: SeenXml;
   readonly pid?: number;
   readonly threads: readonly Thread[];
 }
 
-/** What is really there under this name; undefined: nothing. One script, whatever is asked for. */
+/** What is really there under this name or UUID; undefined: nothing. One script, whatever is asked for. */
 export async function inspect(ctx: Context, at: Endpoint, name: string): Promise<SeenDomain | undefined> {
   const script = (nonce: string): string => inspectScript(name, nonce);
   const sections = await sectionsOf(ctx, at, `looking at machine ${name}`, script);
@@ -37,6 +39,7 @@ export async function inspect(ctx: Context, at: Endpoint, name: string): Promise
     running: state === "running" || state === "idle" || state === "paused",
     autostart: sections.get("autostart")?.startsWith("enable") ?? false,
     inactive: parseDomainXml(inactive),
+    inactiveXml: inactive,
     live: live === undefined ? undefined : parseDomainXml(live),
     pid: sections.has("pid") ? Number(sections.get("pid")) : undefined,
     threads: (sections.get("threads") ?? "").split("\n").flatMap(thread),

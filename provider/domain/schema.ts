@@ -61,9 +61,11 @@ export const domainArgs = z.strictObject({
   firmware: z.enum(["bios", "efi"]).default("bios"),
   disks: z.array(z.discriminatedUnion("type", [fileDisk, blockDisk])).min(1),
   interfaces: z.array(z.discriminatedUnion("type", [onBridge, onNetwork, onDevice])),
-  cloudInit: orUnknown(
-    z.strictObject({ userData: z.string(), metaData: z.string(), networkConfig: z.string() }),
-  ) as z.ZodType<CloudInit>,
+  cloudInit: (
+    orUnknown(
+      z.strictObject({ userData: z.string(), metaData: z.string(), networkConfig: z.string() }),
+    ) as z.ZodType<CloudInit>
+  ).optional(),
   storage: absolutePath,
   autostart: z.boolean().default(true),
 });

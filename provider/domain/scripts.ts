@@ -6,17 +6,22 @@ import type { CloudInit, DomainInputs } from "./schema";
 import { seedPath, serialLogPath } from "./xml";
 
 /** Digest of what a seed is made of: the domain's metadata keeps it, so that a change is seen without reading the seed. */
-export function seedDigest(cloudInit: CloudInit): string {
+export function seedDigest(cloudInit: CloudInit | undefined): string | undefined {
+  if (cloudInit === undefined) return undefined;
   return sha256(JSON.stringify([cloudInit.userData, cloudInit.metaData, cloudInit.networkConfig]));
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /**
- * Everything about one domain, in sections that start with a line of the nonce and a name. A domain that is not there has only
+ * Everything about one domain, by its name or UUID, in sections that start with a line of the nonce and a name. A domain that is not there has only
  * the section "absent". Affinities come from the kernel: what was changed behind libvirt's back is not in its XML.
  */
 export function inspectScript(name: string, nonce: string): string {
+  // domuuid takes no UUID, and domname takes no name.
+  const named = UUID.test(name) ? `n=$(v domname "$n" 2>/dev/null) || n=${quote(name)}\n` : "";
   return `n=${quote(name)}
-section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
+${named}section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
 if ! uuid=$(v domuuid "$n" 2>&1); then
   case $uuid in
     *"failed to get domain"*) section absent; exit 0 ;;
@@ -69,7 +74,7 @@ export function applyScript(domain: DomainInputs, options: ApplyOptions): string
 seed=${quote(seedPath(domain))}
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
-${options.seed ? makeSeed(domain.cloudInit) : ""}
+${options.seed && domain.cloudInit !== undefined ? makeSeed(domain.cloudInit) : ""}
 printf %s ${quote(options.xml)} >"$d/domain.xml"
 lock
 ${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}

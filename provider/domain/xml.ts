@@ -14,7 +14,7 @@ export interface DomainXmlOptions {
   readonly uuid: string;
   readonly mark: Mark;
   /** Digest of the cloud-init data that the seed was made of. */
-  readonly seedDigest: string;
+  readonly seedDigest: string | undefined;
 }
 
 export function seedPath(domain: Pick<DomainInputs, "storage" | "name">): string {
@@ -79,6 +79,18 @@ function deviceXml(make: (add: Add, parent: Element) => Element): string {
   return new XMLSerializer().serializeToString(make(adder(document), document.documentElement as Element));
 }
 
+/** Our mark alone, for a machine that is adopted as it is. libvirt puts it into our namespace itself. */
+export function markXml(options: DomainXmlOptions): string {
+  const document = new DOMImplementation().createDocument(null, "machine");
+  const element = document.documentElement as Element;
+  for (const [key, value] of Object.entries(markAttributes(options))) element.setAttribute(key, value);
+  return new XMLSerializer().serializeToString(document);
+}
+
+function markAttributes({ mark, seedDigest: seed }: DomainXmlOptions): Readonly<Record<string, string>> {
+  return { ...mark, ...(seed === undefined ? {} : { seed }) };
+}
+
 type Add = (parent: Element, name: string, attributes?: Readonly<Record<string, string>>, text?: string) => Element;
 
 function adder(document: Document): Add {
@@ -93,8 +105,7 @@ function adder(document: Document): Add {
 
 function addMark(document: Document, metadata: Element, options: DomainXmlOptions): void {
   const mark = document.createElementNS(MARK_NS, "kvmesh:machine");
-  for (const [key, value] of Object.entries({ ...options.mark, seed: options.seedDigest }))
-    mark.setAttribute(key, value);
+  for (const [key, value] of Object.entries(markAttributes(options))) mark.setAttribute(key, value);
   metadata.appendChild(mark);
 }
 
@@ -117,12 +128,14 @@ function addPinning(add: Add, root: Element, domain: DomainInputs): void {
 function addDevices(add: Add, devices: Element, domain: DomainInputs): void {
   addPorts(add, devices, domain);
   for (const disk of domain.disks) addDisk(add, devices, disk, domain);
-  const seed = add(devices, "disk", { type: "file", device: "disk" });
-  add(seed, "driver", { name: "qemu", type: "raw" });
-  add(seed, "source", { file: seedPath(domain) });
-  // Virtio, not a SATA drive: kernels made for clouds have no AHCI driver.
-  add(seed, "target", { dev: "vdz", bus: "virtio" });
-  add(seed, "readonly");
+  if (domain.cloudInit !== undefined) {
+    const seed = add(devices, "disk", { type: "file", device: "disk" });
+    add(seed, "driver", { name: "qemu", type: "raw" });
+    add(seed, "source", { file: seedPath(domain) });
+    // Virtio, not a SATA drive: kernels made for clouds have no AHCI driver.
+    add(seed, "target", { dev: "vdz", bus: "virtio" });
+    add(seed, "readonly");
+  }
   for (const nic of domain.interfaces) addInterface(add, devices, nic, domain);
   const serial = add(devices, "serial", { type: "pty" });
   add(serial, "log", { file: serialLogPath(domain), append: "on" });

@@ -5,8 +5,9 @@ import { z } from "zod";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError } from "../core/kind";
-import type { Context, Kind } from "../core/kind";
+import type { Context, Kind, Seen } from "../core/kind";
 import { without } from "../core/values";
+import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
@@ -44,24 +45,17 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
   args,
   outputs: { path: "stable", virtualSizeBytes: "stable" },
   check: checkWith(args, (inputs) =>
-    (inputs.url === undefined) === (inputs.file === undefined)
-      ? [
-          {
-            property: "url",
-            reason: "exactly one of url (the host downloads it) and file (uploaded from here) is needed",
-          },
-        ]
+    inputs.url !== undefined && inputs.file !== undefined
+      ? [{ property: "url", reason: "only one of url (the host downloads it) and file (uploaded from here) can be" }]
       : [],
   ),
   diff: (olds, news) =>
-    changesOf<ImageInputs>(olds, news, {
+    // The digest says what it is; where it comes from (url, file) matters only when it is made.
+    changesOf<Omit<ImageInputs, "url" | "file">>(olds, news, {
       host: "record",
       owner: "replace",
       name: "replace",
       storage: "replace",
-      // The digest says what it is; where it comes from matters only when it is made.
-      url: "record",
-      file: "record",
       digest: "replace",
       format: "replace",
     }),
@@ -84,8 +78,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
   },
 
   async read(ctx, id, known) {
-    if (!known)
-      throw new UserError("an image can't be imported: declare it, and `pulumi up` takes over what has its mark");
+    if (!known) return importImage(ctx, id);
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) return undefined;
     const inputs = without(known, "path", "virtualSizeBytes");
@@ -112,6 +105,23 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
   },
 };
 
+/** By "HOST:/path". Where it came from is known to nobody, and matters only when it is made; what it holds is its digest. */
+async function importImage(ctx: Context, id: string): Promise<Seen<ImageInputs, ImageOutputs> | undefined> {
+  const file = await importFile(ctx, id);
+  if (!file) return undefined;
+  const { host, owner, path: at, storage, seen } = file;
+  const known = seen.sidecar?.stat === seen.stat ? seen.sidecar.digest : undefined;
+  const digest = known ?? (await onHost(ctx, host, `hashing ${at}`, hashScript(at), { timeoutMs: 1_800_000 })).trim();
+  const inputs = { host, owner, name: file.name, storage, digest, format: seen.format as ImageInputs["format"] };
+  const name = file.name.replace(`-${digest.slice("sha256:".length, "sha256:".length + 12)}`, "");
+  if (imagePath({ ...inputs, name }) !== at)
+    throw new UserError(
+      `${where(host)}: ${at} is no image of kvmesh, whose paths hold their digest (${path.posix.basename(imagePath(inputs))}): ` +
+        "declare it, and `pulumi up` makes it; disks that overlay this one keep it",
+    );
+  return { id: at, inputs: { ...inputs, name }, outputs: { path: at, virtualSizeBytes: seen.virtualSizeBytes } };
+}
+
 /** "debian.qcow2" with digest sha256:0123456789ab… → "<storage>/debian-0123456789ab.qcow2". */
 function imagePath(inputs: ImageInputs): string {
   const { name: stem, ext } = path.posix.parse(inputs.name);
@@ -120,6 +130,11 @@ function imagePath(inputs: ImageInputs): string {
 
 async function fetchTo(ctx: Context, inputs: ImageInputs, part: string, freeBytes: number): Promise<void> {
   const { host, storage, url, file } = inputs;
+  if (url === undefined && file === undefined) {
+    throw new UserError(
+      `${where(host)}: the image ${inputs.name} is not there, and it is not said where to get it: give url (the host downloads it) or file (uploaded from here)`,
+    );
+  }
   await onHost(ctx, host, `folder ${storage}`, `folder '${storage}'\n`);
   if (url !== undefined) {
     const onLine = (bytes: string): void =>

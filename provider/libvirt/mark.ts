@@ -15,6 +15,11 @@ export function markOf(owner: Owner, urn: string): Mark {
   return { project: owner.project, stack: owner.stack, cluster: owner.cluster, environment: owner.environment, urn };
 }
 
+/** Whose mark it is, as resources' inputs say it. */
+export function ownerOf({ project, stack, cluster, environment }: Mark): Owner {
+  return { project, stack, cluster, environment: environment as Owner["environment"] };
+}
+
 /** A mark belongs to the stack, not to the URN: aliases rename resources without a word to the host. */
 export function isOurs(mark: Mark | undefined, owner: Owner): boolean {
   return mark !== undefined && mark.project === owner.project && mark.stack === owner.stack;

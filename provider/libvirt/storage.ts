@@ -30,6 +30,7 @@ export interface SeenFile {
   readonly virtualSizeBytes: number;
   readonly format: string;
   readonly backing: string | undefined;
+  readonly backingFormat: string | undefined;
   readonly freeBytes: number;
 }
 
@@ -49,6 +50,7 @@ export async function inspectFile(ctx: Context, at: Endpoint, path: string): Pro
     virtualSizeBytes: info["virtual-size"] ?? 0,
     format: info.format ?? "",
     backing: info["full-backing-filename"] ?? info["backing-filename"],
+    backingFormat: info["backing-filename-format"],
     freeBytes: Number(sections.get("free") ?? 0),
   };
 }
@@ -152,6 +154,7 @@ interface ImageInfo {
   readonly format?: string;
   readonly "backing-filename"?: string;
   readonly "full-backing-filename"?: string;
+  readonly "backing-filename-format"?: string;
 }
 
 function parseInfo(text: string | undefined): ImageInfo {

@@ -31,7 +31,7 @@ export interface ImageArgs {
   readonly name: string;
   /** Folder on the host; it is made a libvirt directory pool when it is none. */
   readonly storage: string;
-  /** Exactly one of url (the host downloads it) and file (uploaded from here). */
+  /** One of url (the host downloads it) and file (uploaded from here), needed when the image is made: an imported one is there. */
   readonly url?: string;
   readonly file?: string;
   /** "sha256:<64 hex>". */
@@ -142,7 +142,8 @@ export interface DomainArgs {
   /** The first one is booted from. */
   readonly disks: readonly DiskArgs[];
   readonly interfaces: readonly InterfaceArgs[];
-  readonly cloudInit: {
+  /** Default: no seed; what is on the disk is left as it is. */
+  readonly cloudInit?: {
     /** Full #cloud-config; secret where it holds a host key. */
     readonly userData: pulumi.Input<string>;
     readonly metaData: pulumi.Input<string>;

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError } from "../core/kind";
-import type { Change, Kind } from "../core/kind";
+import type { Change, Context, Kind, Seen } from "../core/kind";
 import { without } from "../core/values";
+import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
@@ -71,8 +72,7 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
   },
 
   async read(ctx, id, known) {
-    if (!known)
-      throw new UserError("a disk can't be imported: declare it, and `pulumi up` takes over what has its mark");
+    if (!known) return importVolume(ctx, id);
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) return undefined;
     if (!isOurs(seen.sidecar?.mark, known.owner)) {
@@ -112,6 +112,21 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     await onHost(ctx, state.host, `removing disk ${state.name}`, removeVolumeScript(state.storage, id, seen));
   },
 };
+
+/** By "HOST:/path": what the file itself says. Which image a raw disk was copied from is known to nobody. */
+async function importVolume(ctx: Context, id: string): Promise<Seen<VolumeInputs, VolumeOutputs> | undefined> {
+  const file = await importFile(ctx, id);
+  if (!file) return undefined;
+  const { host, owner, path, storage, seen } = file;
+  const inputs = {
+    ...{ host, owner, name: file.name, storage },
+    ...{ capacityBytes: seen.virtualSizeBytes, format: seen.format as VolumeInputs["format"] },
+    ...(seen.backing === undefined
+      ? {}
+      : { base: seen.backing, baseFormat: (seen.backingFormat ?? "raw") as VolumeInputs["format"] }),
+  };
+  return { id: path, inputs, outputs: { path } };
+}
 
 /** Growing is live; anything else makes another disk. */
 function diffVolume(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): Change[] {

@@ -11,11 +11,13 @@ import { coreLeaseKind } from "../../provider/corelease/corelease";
 import { domainKind } from "../../provider/domain/domain";
 import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
 import { imageKind } from "../../provider/image/image";
+import { without } from "../../provider/core/values";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
 import { volumeKind } from "../../provider/volume/volume";
 import { probeHost } from "../../tools/facts";
 import { testContext } from "./context";
+import type { TestContext } from "./context";
 
 export interface ContractHost {
   readonly endpoint: Endpoint;
@@ -142,6 +144,15 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       const seen = await volumeKind.read(disk, diskId, { ...grown, ...diskOutputs });
       expect(seen?.inputs.capacityBytes).to.equal(128 * MIB);
 
+      const importing = importContext(transport, host.endpoint);
+      const importedDisk = await volumeKind.read(importing, `there:${diskId}`, undefined);
+      expect(importedDisk).to.deep.equal({ id: diskId, inputs: grown, outputs: diskOutputs });
+      const importedImage = await imageKind.read(importing, `there:${imageId}`, undefined);
+      const imageWithoutSource = without(imageInputs, "file");
+      expect(importedImage).to.deep.equal({ id: imageId, inputs: imageWithoutSource, outputs });
+      expect(imageKind.diff({ ...imageWithoutSource, ...outputs }, imageInputs)).to.deep.equal([]);
+      expect(importing.warnings).to.deep.equal([]);
+
       const inUse = await failure(imageKind.delete(ctx, imageId, { ...imageInputs, ...outputs }));
       expect(inUse.message).to.contain("still the base of");
     });
@@ -200,6 +211,23 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(ctx.warnings).to.deep.equal([]);
       expect(domainKind.diff({ ...made }, inputs)).to.deep.equal([]);
       expect((await probeHost(host.endpoint, storage, transport)).foreign).to.deep.equal([]);
+    });
+
+    it("imports it as it was declared, secrets of its seed included, and finds nothing that it can't hold", async () => {
+      const ctx = importContext(transport, host.endpoint);
+      const imported = await domainKind.read(ctx, "there:contract-0", undefined);
+      expect(imported).to.deep.equal({
+        id,
+        inputs,
+        outputs: { uuid: id, running: true },
+        secretInputs: ["cloudInit"],
+      });
+      expect((await domainKind.read(ctx, `there:${id}`, undefined))?.inputs).to.deep.equal(inputs);
+      expect(ctx.warnings).to.deep.equal([]);
+      expect((await coreLeaseKind.read(ctx, "there:contract-0", undefined))?.inputs).to.deep.equal({
+        ...{ host: host.endpoint, owner, machine: "contract-0", cpus: [1] },
+      });
+      expect(await domainKind.read(ctx, "there:nobody", undefined)).to.equal(undefined);
     });
 
     it("is taken over, not made twice, when create is run again", async () => {
@@ -337,6 +365,15 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       expect(await shell("virsh -q pool-list --all --name | grep -x kvmesh-contract || true")).to.equal("");
     });
   });
+}
+
+/** As the engine asks for an import into the stack "test" of the project "contract", which knows one host. */
+function importContext(transport: SshTransport, there: Endpoint): TestContext {
+  return {
+    ...testContext(transport),
+    urn: "urn:pulumi:test::contract::kvmesh:index:Thing::thing",
+    importing: { hosts: new Map([["there", there]]), cluster: "test" },
+  };
 }
 
 async function failure(promise: Promise<unknown>): Promise<Error> {

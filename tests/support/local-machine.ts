@@ -98,6 +98,7 @@ export function testContext(
     urn: "urn:pulumi:test::kvmesh::kvmesh:index:Thing::thing",
     progress: (message) => progressed.push(message),
     warn: (message) => warned.push(message),
+    importing: { hosts: new Map() },
     signal: new AbortController().signal,
     progressed,
     warned,

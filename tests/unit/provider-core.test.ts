@@ -5,7 +5,9 @@ import { checkWith } from "../../provider/core/check";
 import { changesOf, differences } from "../../provider/core/diff";
 import { failureOf } from "../../provider/core/errors";
 import { PartialError, UserError } from "../../provider/core/kind";
+import type { Context } from "../../provider/core/kind";
 import { packageSchema } from "../../provider/core/schema";
+import { parseImportId } from "../../provider/core/import-id";
 import { parseSettings } from "../../provider/core/settings";
 import { fromStruct, toStruct } from "../../provider/core/values";
 import { kinds } from "../../provider/kinds";
@@ -81,6 +83,43 @@ describe("the provider's settings", () => {
     expect(settings.identityFile).to.match(/^\/.+\/k$/);
     const wrong = parseSettings({ attempts: "many", identitiyFile: "x" }).failures;
     expect(wrong.map((failure) => failure.property)).to.deep.equal(["attempts", "identitiyFile"]);
+  });
+
+  it("of the engine's default provider are the stack file's: its login and its hosts, without the comments of their keys", () => {
+    const hostKey = `ssh-ed25519 ${"A".repeat(68)}`;
+    const config = {
+      ssh: JSON.stringify({ identityFile: "/k" }),
+      hosts: JSON.stringify({
+        osl1: { endpoint: { address: "h.example", hostKey: `${hostKey} root@h` }, storage: "/x" },
+      }),
+      cluster: "nor",
+      pools: "{}",
+    };
+    const { settings, failures } = parseSettings(config, true);
+    expect(failures).to.deep.equal([]);
+    expect(settings.identityFile).to.equal("/k");
+    expect(settings.cluster).to.equal("nor");
+    expect(settings.hosts.get("osl1")).to.deep.equal({ address: "h.example", port: 22, user: "root", hostKey });
+    const { failures: named } = parseSettings({ hosts: { osl1: { endpoint: { address: "h" } } } });
+    expect(named.map(({ property }) => property)).to.deep.equal(["hosts.osl1.endpoint"]);
+  });
+});
+
+describe("an import ID", () => {
+  const ctx = { importing: { hosts: new Map([["osl1", { address: "a" }]]) } } as unknown as Context;
+
+  it("names a host of the provider, and what is on it", () => {
+    expect(parseImportId(ctx, "osl1:/var/lib/x.qcow2", "PATH")).to.deep.equal({
+      host: { address: "a" },
+      rest: "/var/lib/x.qcow2",
+    });
+  });
+
+  it("that is wrong is told how to be right", () => {
+    expect(() => parseImportId(ctx, "web-0", "MACHINE")).to.throw("must be HOST:MACHINE");
+    expect(() => parseImportId(ctx, "osl2:web-0", "MACHINE")).to.throw("the provider's hosts are osl1");
+    const none = { importing: { hosts: new Map() } } as unknown as Context;
+    expect(() => parseImportId(none, "osl1:web-0", "MACHINE")).to.throw("give the provider `hosts`");
   });
 });
 

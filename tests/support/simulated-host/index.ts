@@ -12,6 +12,7 @@ import { SshServer } from "./ssh-server";
 import type { SshServerOptions } from "./ssh-server";
 import { qemuImg } from "./qemu-img";
 import { ToolServer } from "./tool-server";
+import { isoinfo } from "./seed";
 import { installTools } from "./tools";
 import { virsh } from "./virsh";
 
@@ -60,6 +61,7 @@ export class SimulatedHost {
         return virsh(root, args);
       },
       "qemu-img": qemuImg,
+      isoinfo,
     });
     await toolServer.listen();
     installTools(root, toolServer, { ...tools, ...options.commands });

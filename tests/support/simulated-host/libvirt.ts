@@ -214,6 +214,18 @@ export class SimulatedLibvirt {
     return "";
   }
 
+  byName(name: string): StoredDomain {
+    const domain = this.domain(name);
+    if (domain.name === name) return domain;
+    throw new VirshError(`failed to get domain '${name}'`);
+  }
+
+  byUuid(uuid: string): StoredDomain {
+    const domain = this.domains().find((candidate) => candidate.uuid === uuid);
+    if (domain) return domain;
+    throw new VirshError(`failed to get domain '${uuid}'`);
+  }
+
   /** By name or UUID, as virsh takes it. */
   domain(key: string): StoredDomain {
     const domain = this.find(key);

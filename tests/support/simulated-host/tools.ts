@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { genisoimage } from "./seed";
 import type { ToolServer } from "./tool-server";
 
 /** Puts the host's own tools into its bin folder: a libvirt that keeps its machines in files, and small stand-ins. */
@@ -10,9 +11,8 @@ export function installTools(root: string, server: ToolServer, more: Readonly<Re
     virsh: server.stub("virsh"),
     "qemu-img": server.stub("qemu-img"),
     sudo: '#!/bin/sh\nwhile [ "$1" = -n ] || [ "$1" = -- ]; do shift; done\nexec "$@"\n',
-    // Keeps what goes into a seed, so that tests can look at it.
-    genisoimage:
-      '#!/bin/sh\nwhile [ $# -gt 1 ]; do [ "$1" != -output ] || out=$2; shift; done\nfor f in user-data meta-data network-config; do echo "== $f"; cat "$1/$f"; done >"$out"\n',
+    genisoimage,
+    isoinfo: server.stub("isoinfo"),
     ...more,
   };
   for (const [name, text] of Object.entries(tools)) fs.writeFileSync(path.join(bin, name), text, { mode: 0o755 });

@@ -16,8 +16,10 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   shutdown: (libvirt, [name]) => libvirt.shutdown(name ?? ""),
   destroy: (libvirt, [name]) => libvirt.destroy(name ?? ""),
   autostart: (libvirt, [name], flags) => libvirt.setAutostart(name ?? "", !flags.has("--disable")),
-  domuuid: (libvirt, [name]) => libvirt.domain(name ?? "").uuid,
-  domname: (libvirt, [name]) => libvirt.domain(name ?? "").name,
+  // By name only, as the real one.
+  domuuid: (libvirt, [name]) => libvirt.byName(name ?? "").uuid,
+  // By UUID only: the real one refuses a name.
+  domname: (libvirt, [uuid]) => libvirt.byUuid(uuid ?? "").name,
   domstate: (libvirt, [name]) => libvirt.state(name ?? ""),
   dominfo: (libvirt, [name]) => libvirt.info(name ?? ""),
   dumpxml: (libvirt, [name], flags) => libvirt.dumpXml(name ?? "", flags.has("--inactive")),
