@@ -69,8 +69,10 @@ export async function ensureRoot(recipe: RootRecipe, report: Report): Promise<st
       `making a Debian root for the ${recipe.name.replace("-debian", "")} (${recipe.packages.length} packages and what they need)`,
     );
     await run(
-      "mmdebstrap",
+      // What it mounts in the root goes with it, also when it is killed: nothing may ever delete into /proc or /dev.
+      "unshare",
       [
+        ...["--mount", "--propagation=private", "mmdebstrap"],
         "--variant=minbase",
         `--include=${recipe.packages.join(",")}`,
         ...['--aptopt=Acquire::Languages "none";', "--dpkgopt=force-unsafe-io"],
