@@ -136,6 +136,8 @@ export interface CarvedPoolSpec extends PoolCommon {
   readonly vcpus: number;
   readonly memory: Bytes;
   readonly disk: Bytes;
+  /** Disks of their own that outlive a replacement of the machine, in the order of their targets vdb, vdc, …; default none. */
+  readonly disks: readonly DataDiskSpec[];
   /** Address of node i is addresses[i]; at least count of them. */
   readonly addresses: readonly string[];
   /** Names of the hosts to use; default all. */
@@ -144,6 +146,17 @@ export interface CarvedPoolSpec extends PoolCommon {
   readonly cpu: "dedicated" | "shared";
   /** Steal above this, seen from inside, fails the machine's check; default 1 %. */
   readonly maxSteal: Percent;
+}
+
+export interface DataDiskSpec {
+  /** Unique in the pool; the disk's serial in the machine. */
+  readonly name: string;
+  readonly size: Bytes;
+  /** Default raw. */
+  readonly format: "raw" | "qcow2";
+  /** What a destroy does with it; default keep. */
+  readonly onDestroy: "keep" | "remove";
+  readonly mount?: { readonly path: string; readonly filesystem: "ext4" | "xfs" };
 }
 
 /** Machines that exist: rented KVM instances or bare metal; never created or destroyed. */

@@ -13,6 +13,7 @@ import {
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
+import { dataDisks, mountScript } from "./data-disk";
 import type { Placement } from "./placement";
 
 export interface CarvedMachineArgs {
@@ -57,6 +58,22 @@ export class CarvedMachine extends pulumi.ComponentResource {
       },
       { parent: this, protect },
     );
+    const data = dataDisks(name, pool).map((spec) => ({
+      ...spec,
+      volume: new Volume(
+        spec.fullName,
+        {
+          host: host.endpoint,
+          owner,
+          name: `${spec.fullName}.${spec.format}`,
+          storage: host.storage,
+          capacityBytes: spec.size,
+          format: spec.format,
+          onDestroy: spec.onDestroy,
+        },
+        { parent: this, protect },
+      ),
+    }));
     const threads = hostThreads(host, placement.numaNode);
     const mac = macOf(owner.cluster, name);
     const domain = new Domain(
@@ -73,14 +90,22 @@ export class CarvedMachine extends pulumi.ComponentResource {
         memoryBytes: pool.memory,
         numaNode: placement.numaNode,
         hugepageBytes: host.hugepages,
-        disks: [{ type: "file", path: disk.path, format: "qcow2", target: "vda" }],
+        disks: [
+          { type: "file", path: disk.path, format: "qcow2", target: "vda" },
+          ...data.map(({ volume, format, target, name: serial }) => {
+            return { type: "file", path: volume.path, format, target, serial } as const;
+          }),
+        ],
         interfaces: [{ type: "bridge", bridge: network.bridge, mac }],
         cloudInit: {
-          userData: pulumi
-            .all([key.privateKey, key.publicKey])
-            .apply(([privateKey, publicKey]) =>
-              userData({ hostname: name, hostKey: { privateKey, publicKey }, authorizedKeys: args.authorizedKeys }),
-            ),
+          userData: pulumi.all([key.privateKey, key.publicKey]).apply(([privateKey, publicKey]) =>
+            userData({
+              hostname: name,
+              hostKey: { privateKey, publicKey },
+              authorizedKeys: args.authorizedKeys,
+              everyBoot: data.flatMap((spec) => (spec.mount ? [mountScript(spec.name, spec.mount)] : [])),
+            }),
+          ),
           metaData: metaData(name),
           networkConfig: networkConfig({
             mac,

@@ -7,10 +7,12 @@ export interface FirstBoot {
   /** ed25519 host key, OpenSSH PEM and public line: pinned before the machine exists. */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string };
   readonly authorizedKeys: readonly string[];
+  /** Shell scripts that run early at every boot; default none. */
+  readonly everyBoot?: readonly string[];
 }
 
 /** `#cloud-config`; holds the private host key, so it is secret. */
-export function userData({ hostname, hostKey, authorizedKeys }: FirstBoot): string {
+export function userData({ hostname, hostKey, authorizedKeys, everyBoot = [] }: FirstBoot): string {
   const config = {
     hostname,
     preserve_hostname: false,
@@ -26,6 +28,7 @@ export function userData({ hostname, hostKey, authorizedKeys }: FirstBoot): stri
     resize_rootfs: true,
     package_update: false,
     package_upgrade: false,
+    ...(everyBoot.length === 0 ? {} : { bootcmd: [...everyBoot] }),
   };
   return `#cloud-config\n${yaml(config)}`;
 }

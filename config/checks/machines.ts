@@ -100,6 +100,7 @@ function checkCarvedPool(
       `give one for each of the ${pool.count} machines`,
     );
   }
+  checkDisks(pool, findings);
   const hosts = draft.hosts.filter((host) => pool.hosts.includes(host.name));
   const hasAll = pool.hosts.every((name) => draft.hosts.some((host) => host.name === name));
   if (hosts.length === 0 || !hasAll) return;
@@ -117,11 +118,38 @@ function checkCarvedPool(
   checkMemory(pool, hosts, findings);
 }
 
+const MIB = 2 ** 20;
+
+function checkDisks({ name, disks }: CarvedPoolSpec, findings: Findings): void {
+  const at = ["pools", name, "disks"];
+  disks.forEach((disk, i) => {
+    if (disks.findIndex((other) => other.name === disk.name) < i)
+      fail(findings, [...at, i, "name"], disk.name, "another disk of this pool has this name");
+    if (disk.size < MIB || disk.size % 512 !== 0)
+      fail(findings, [...at, i, "size"], formatBytes(disk.size), "give at least 1MiB, in whole sectors of 512 bytes");
+    const path = disk.mount?.path;
+    if (path === undefined) return;
+    const other = disks.slice(0, i).find((before) => before.mount && within(path, before.mount.path));
+    if (other)
+      fail(
+        findings,
+        [...at, i, "mount", "path"],
+        path,
+        `disk ${other.name} is mounted at ${other.mount!.path} already`,
+      );
+  });
+}
+
+/** One path is the other, or one is below the other: which is mounted first would decide what is seen. */
+function within(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+}
+
 function checkMemory(pool: CarvedPoolSpec, hosts: readonly HostSpec[], findings: Findings): void {
   const at = ["pools", pool.name, "memory"];
-  const page = Math.max(2 ** 20, ...hosts.map((host) => host.hugepages ?? 0)) as Bytes;
+  const page = Math.max(MIB, ...hosts.map((host) => host.hugepages ?? 0)) as Bytes;
   if (pool.memory === 0 || pool.memory % page !== 0) {
-    const why = page > 2 ** 20 ? ", the hugepages of its hosts" : "";
+    const why = page > MIB ? ", the hugepages of its hosts" : "";
     fail(findings, at, formatBytes(pool.memory), `give a whole number of ${formatBytes(page)}${why}`);
   }
   const memoryOf = (host: HostSpec) => host.facts.memory.reduce((sum, node) => sum + node.bytes, 0);

@@ -99,6 +99,39 @@ const pool = {
     .default([]),
 };
 
+const dataDisk = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/,
+      "a disk's name is its serial: lower-case letters, digits and hyphens, at most 20",
+    )
+    .meta({ description: "Name, and the disk's serial in the machine: /dev/disk/by-id/virtio-<name>" }),
+  size: field.bytes("Size of the disk; it can grow"),
+  format: z
+    .enum(["raw", "qcow2"])
+    .meta({ description: "raw takes its space at once; qcow2 as it is filled" })
+    .default("raw"),
+  onDestroy: z
+    .enum(["keep", "remove"])
+    .meta({
+      description: "keep: a destroyed machine's disk stays on its host, and the next one of the same name has it",
+    })
+    .default("keep"),
+  mount: z
+    .strictObject({
+      path: z
+        .string()
+        .regex(/^(\/(?!\.\.?(\/|$))[\w.-]+)+$/, "give an absolute path of letters, digits, dot, underscore and hyphen")
+        .meta({ description: "Where the machine mounts it", examples: ["/var/lib/etcd"] }),
+      filesystem: z
+        .enum(["ext4", "xfs"])
+        .meta({ description: "Made when the disk is blank; a disk that holds anything is never formatted" })
+        .default("ext4"),
+    })
+    .optional(),
+});
+
 export const carvedPool = z
   .strictObject({
     ...pool,
@@ -106,6 +139,11 @@ export const carvedPool = z
     vcpus: field.count("vCPUs of each machine", 1, 512),
     memory: field.bytes("Memory of each machine"),
     disk: field.bytes("Root disk of each machine"),
+    disks: z
+      .array(dataDisk)
+      .max(23)
+      .meta({ description: "Data disks of each machine: they outlive its replacement" })
+      .default([]),
     addresses: field.addresses,
     hosts: z.array(z.string()).min(1).meta({ description: "Hosts to use; default: all" }).optional(),
     cpu: z

@@ -60,9 +60,11 @@ export interface VolumeArgs {
   /** Path of the image it overlays (qcow2) or is copied from (raw); none: empty. */
   readonly base?: pulumi.Input<string>;
   readonly baseFormat?: "qcow2" | "raw";
+  /** `keep`: a delete leaves the disk on the host, and the next create of the same resource has it again; default `remove`. */
+  readonly onDestroy?: "keep" | "remove";
 }
 
-/** A disk in a directory pool. Grows in place; shrinking or a new base replaces it. */
+/** A disk in a directory pool. Grows in place; shrinking or a new base replaces it, and is refused for a disk that is kept. */
 export class Volume extends pulumi.CustomResource {
   declare readonly path: pulumi.Output<string>;
   constructor(name: string, args: VolumeArgs, opts?: pulumi.CustomResourceOptions) {

@@ -1,5 +1,5 @@
 import { quote } from "../core/quote";
-import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool } from "../libvirt/storage";
+import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool, sidecarText } from "../libvirt/storage";
 import type { SeenFile, Sidecar } from "../libvirt/storage";
 import type { VolumeInputs } from "./volume";
 
@@ -15,8 +15,9 @@ ${publish(sidecar, "600")}${refreshPool(volume.storage)}`;
 function make({ format, base, baseFormat, capacityBytes }: VolumeInputs): string {
   const size = `${capacityBytes}`;
   if (base === undefined) {
-    const options = format === "qcow2" ? "-o compat=1.1 " : "";
-    return `qemu-img create -q -f ${format} ${options}"$t" ${size}`;
+    // Raw takes all its space now: a folder that is full later does not fail its writes.
+    const options = format === "qcow2" ? "compat=1.1" : "preallocation=falloc";
+    return `qemu-img create -q -f ${format} -o ${options} "$t" ${size}`;
   }
   const checkBase = `b=${quote(base)}
 [ -e "$b" ] || fail "the image $b is not on this host"
@@ -42,6 +43,14 @@ if [ -n "$user" ]; then v blockresize "$user" "$f" ${volume.capacityBytes}B >/de
 else qemu-img resize -q -f ${volume.format} "$f" ${volume.capacityBytes}
 fi
 ${refreshPool(volume.storage)}`;
+}
+
+/** Another owner's name on a disk of ours: a stack was renamed, an environment changed. */
+export function markScript(path: string, seen: SeenFile, sidecar: Sidecar): string {
+  return `lock
+${assertUnchanged(path, seen)}printf %s ${quote(sidecarText(sidecar))} >"$f.kvmesh.json.new"
+mv -f "$f.kvmesh.json.new" "$f.kvmesh.json"
+`;
 }
 
 /** QEMU's own lock says whether a machine still uses the disk. */

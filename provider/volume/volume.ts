@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
-import { changesOf } from "../core/diff";
+import { changesOf, differences } from "../core/diff";
 import { UserError } from "../core/kind";
-import type { Change, Context, Kind, Seen } from "../core/kind";
+import type { Change, CheckFailure, Context, Kind, Seen } from "../core/kind";
 import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
+import type { SeenFile } from "../libvirt/storage";
 import { where } from "../transport/errors";
-import { growScript, makeScript, removeVolumeScript } from "./scripts";
+import { growScript, makeScript, markScript, removeVolumeScript } from "./scripts";
 
 const args = z.strictObject({
   host: endpoint,
@@ -23,6 +24,7 @@ const args = z.strictObject({
   format: z.enum(["qcow2", "raw"]),
   base: absolutePath.optional(),
   baseFormat: z.enum(["qcow2", "raw"]).optional(),
+  onDestroy: z.enum(["keep", "remove"]).default("remove"),
 });
 
 export type VolumeInputs = z.infer<typeof args>;
@@ -38,16 +40,18 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
   outputs: { path: "stable" },
   // The new one has the same path.
   deleteBeforeReplace: true,
-  check: checkWith(args, (inputs) =>
-    inputs.base !== undefined && inputs.baseFormat === undefined
-      ? [
-          {
-            property: "baseFormat",
-            reason: "must be given with base: guessing it lets a guest choose what its disk is",
-          },
-        ]
-      : [],
-  ),
+  check: checkWith(args, ({ base, baseFormat, onDestroy }) => {
+    const failures: CheckFailure[] = [];
+    if (base !== undefined && baseFormat === undefined) {
+      const reason = "must be given with base: guessing it lets a guest choose what its disk is";
+      failures.push({ property: "baseFormat", reason });
+    }
+    if (base !== undefined && onDestroy === "keep") {
+      const reason = "keep is for disks of data: one that is made from an image is made again from it";
+      failures.push({ property: "onDestroy", reason });
+    }
+    return failures;
+  }),
   diff: diffVolume,
 
   async create(ctx, inputs) {
@@ -55,16 +59,14 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     const mark = markOf(inputs.owner, ctx.urn);
     const seen = await inspectFile(ctx, inputs.host, path);
     if (adopts(inputs.host, path, seen, mark)) {
+      refuseOther(inputs, path, seen);
+      if (inputs.onDestroy === "keep") ctx.warn(`disk ${inputs.name} was kept: what it holds is used again`);
       if (seen.virtualSizeBytes < inputs.capacityBytes) {
         await onHost(ctx, inputs.host, `growing disk ${inputs.name}`, growScript(inputs, path));
       }
       return { id: path, outputs: { path } };
     }
-    if (seen.freeBytes < inputs.capacityBytes) {
-      const what = `${where(inputs.host)}: ${inputs.storage} has ${gibibytes(seen.freeBytes)} free for disk ${inputs.name} of ${gibibytes(inputs.capacityBytes)}`;
-      if (inputs.format === "raw") throw new UserError(`${what}: free some space or make it smaller`);
-      ctx.warn(`${what}: it is thin, and writes will fail when the folder is full`);
-    }
+    checkRoom(ctx, inputs, seen.freeBytes, inputs.capacityBytes);
     await onHost(ctx, inputs.host, `disk ${inputs.name}`, makeScript(inputs, path, seen, { schema: 1, mark }), {
       timeoutMs: 1_800_000,
     });
@@ -97,7 +99,13 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     if (!seen.exists) throw new UserError(`${where(news.host)}: ${id} is gone: run \`pulumi refresh\``);
     if (!isOurs(seen.sidecar?.mark, olds.owner))
       throw new UserError(`${where(news.host)}: ${id} is not ours any more; it is left untouched`);
-    if (seen.virtualSizeBytes < news.capacityBytes) {
+    const mark = markOf(news.owner, ctx.urn);
+    if (differences("owner", olds.owner, news.owner).length > 0) {
+      await onHost(ctx, news.host, `marking disk ${news.name}`, markScript(id, seen, { schema: 1, mark }));
+    }
+    const more = news.capacityBytes - seen.virtualSizeBytes;
+    if (more > 0) {
+      checkRoom(ctx, news, seen.freeBytes, more);
       await onHost(ctx, news.host, `growing disk ${news.name}`, growScript(news, id));
     }
     return { path: id };
@@ -107,6 +115,14 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     const seen = await inspectFile(ctx, state.host, id);
     if (seen.exists && !isOurs(seen.sidecar?.mark, state.owner)) {
       ctx.warn(`${where(state.host)}: ${id} is not ours any more; it is left untouched`);
+      return;
+    }
+    if (state.onDestroy === "keep") {
+      if (!seen.exists) return;
+      ctx.warn(
+        `${where(state.host)}: disk ${id} is kept with all that it holds; the next \`pulumi up\` of the same machine has it again. ` +
+          `To remove it for good, on the host: rm ${id} ${id}.kvmesh.json`,
+      );
       return;
     }
     await onHost(ctx, state.host, `removing disk ${state.name}`, removeVolumeScript(state.storage, id, seen));
@@ -122,24 +138,61 @@ async function importVolume(ctx: Context, id: string): Promise<Seen<VolumeInputs
     ...{ host, owner, name: file.name, storage },
     ...{ capacityBytes: seen.virtualSizeBytes, format: seen.format as VolumeInputs["format"] },
     ...(seen.backing === undefined
-      ? {}
-      : { base: seen.backing, baseFormat: (seen.backingFormat ?? "raw") as VolumeInputs["format"] }),
+      ? { onDestroy: "keep" as const }
+      : {
+          base: seen.backing,
+          baseFormat: (seen.backingFormat ?? "raw") as VolumeInputs["format"],
+          onDestroy: "remove" as const,
+        }),
   };
   return { id: path, inputs, outputs: { path } };
 }
 
-/** Growing is live; anything else makes another disk. */
+/** A kept disk of this resource that is not what it is declared to be now. */
+function refuseOther(inputs: VolumeInputs, path: string, seen: SeenFile): void {
+  const what = `${where(inputs.host)}: ${path} is there from before`;
+  if (seen.format !== inputs.format)
+    throw new UserError(
+      `${what} as ${seen.format}, declared is ${inputs.format}: declare ${seen.format}, or remove it`,
+    );
+  if (inputs.onDestroy === "keep" && seen.virtualSizeBytes > inputs.capacityBytes) {
+    const sizes = `with ${gibibytes(seen.virtualSizeBytes)}, declared are ${gibibytes(inputs.capacityBytes)}`;
+    throw new UserError(`${what} ${sizes}: a disk that holds data does not shrink; declare its size, or remove it`);
+  }
+}
+
+/** A raw disk takes its space at once, so that a full folder is found now and not by a database. */
+function checkRoom(ctx: Context, { host, storage, name, format }: VolumeInputs, free: number, wanted: number): void {
+  if (free >= wanted) return;
+  const what = `${where(host)}: ${storage} has ${gibibytes(free)} free, disk ${name} needs ${gibibytes(wanted)}`;
+  if (format === "raw") throw new UserError(`${what}: free some space or make it smaller`);
+  ctx.warn(`${what} when it is full: it is thin, and writes will fail when the folder is full`);
+}
+
+/**
+ * Growing is live; anything else makes another disk.
+ *
+ * @throws UserError for a disk that is kept: another one under its name would come up empty, or not at all.
+ */
 function diffVolume(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): Change[] {
-  return changesOf<VolumeInputs>(olds, news, {
+  const changes = changesOf<VolumeInputs>(olds, news, {
     host: "record",
-    owner: "replace",
+    owner: "live",
     name: "replace",
     storage: "replace",
     capacityBytes: news.capacityBytes < olds.capacityBytes ? "replace" : "live",
     format: "replace",
     base: "replace",
     baseFormat: "replace",
+    onDestroy: "record",
   });
+  const replaced = changes.find((change) => change.effect === "replace")?.property as keyof VolumeInputs | undefined;
+  if (olds.onDestroy !== "keep" || replaced === undefined) return changes;
+  const [before, after] = [olds, news].map((of) => JSON.stringify(of[replaced]));
+  throw new UserError(
+    `disk ${olds.name} is kept (onDestroy: keep), and ${replaced} changes from ${before} to ${after}, which needs another disk. ` +
+      "Put it back; or give the new disk another name, copy what this one holds, and remove this one",
+  );
 }
 
 function gibibytes(bytes: number): string {

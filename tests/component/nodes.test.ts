@@ -97,6 +97,29 @@ describe("NodeLayer", function () {
     });
   });
 
+  it("gives each machine data disks of its own, beside it and not of it, and tells it to mount them", async () => {
+    const disk = { name: "etcd", size: "20GiB", mount: { path: "/var/lib/etcd" } };
+    const { resources } = await declared(production((pools) => Object.assign(pools["control"]!, { disks: [disk] })));
+    const volumes = resources.filter(({ type, name }) => type === "kvmesh:index:Volume" && name.endsWith(".etcd"));
+    expect(volumes.map(({ name }) => name)).to.have.members([0, 1, 2].map((i) => `nor-control-${i}.etcd`));
+    const volume = volumes.find(({ name }) => name === "nor-control-0.etcd")!;
+    expect(volume.inputs).to.deep.include({
+      name: "nor-control-0.etcd.raw",
+      capacityBytes: 20 * 2 ** 30,
+      format: "raw",
+      onDestroy: "keep",
+    });
+    expect(volume.inputs).to.not.have.property("base");
+    expect(volume.dependsOn).to.deep.equal([]);
+    const domain = find(resources, "kvmesh:index:Domain", "nor-control-0");
+    const disks = domain.inputs["disks"] as object[];
+    expect(disks[1]).to.deep.include({ type: "file", format: "raw", target: "vdb", serial: "etcd" });
+    const { userData } = domain.inputs["cloudInit"] as { userData: string };
+    const { bootcmd } = parse(userData) as { bootcmd: string[] };
+    expect(bootcmd).to.have.length(1);
+    expect(bootcmd[0]).to.contain("d=/dev/disk/by-id/virtio-etcd\nm=/var/lib/etcd\n");
+  });
+
   it("declares shared vCPUs without pins and without a lease: the policies name them", async () => {
     const spec = production((pools) => Object.assign(pools["worker"]!, { cpu: "shared" }));
     const { resources } = await declared(spec);

@@ -18,6 +18,8 @@ import { volumeKind } from "../../provider/volume/volume";
 import { probeHost } from "../../tools/facts";
 import { testContext } from "./context";
 import type { TestContext } from "./context";
+import { failure } from "./failure";
+import { storageContract } from "./storage-contract";
 
 export interface ContractHost {
   readonly endpoint: Endpoint;
@@ -341,6 +343,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
         storage,
         capacityBytes: 128 * MIB,
         format: "qcow2",
+        onDestroy: "remove",
       } as const;
       const diskPath = `${storage}/contract-0.qcow2`;
       await volumeKind.delete(testContext(transport, "disk"), diskPath, { ...disk, path: diskPath });
@@ -364,6 +367,8 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       expect(await shell(`ls -d ${storage} /var/lib/kvmesh/leases/cpu-1 2>/dev/null || true`)).to.equal("");
       expect(await shell("virsh -q pool-list --all --name | grep -x kvmesh-contract || true")).to.equal("");
     });
+
+    storageContract(() => ({ endpoint: host.endpoint, transport, shell }));
   });
 }
 
@@ -374,15 +379,6 @@ function importContext(transport: SshTransport, there: Endpoint): TestContext {
     urn: "urn:pulumi:test::contract::kvmesh:index:Thing::thing",
     importing: { hosts: new Map([["there", there]]), cluster: "test" },
   };
-}
-
-async function failure(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("it did not fail");
 }
 
 function sha256(file: string): string {

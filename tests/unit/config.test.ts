@@ -2,65 +2,18 @@ import { expect } from "chai";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
-import { ConfigError, formatProblem, parseStack, rawConfig, type Problem, type StackSpec } from "../../config";
+import { ConfigError, parseStack, rawConfig, type Problem } from "../../config";
 import { stackFileSchema } from "../../config/schema";
-import { exampleHostKey, factsOf } from "../support/hosts";
+import { exampleHostKey } from "../support/hosts";
+import { problemsOf, rawStack, specOf, STACK_FACTS as FACTS, type Tree } from "../support/stack";
 
 const checkout = path.resolve(__dirname, "../../..");
 const read = (file: string) => fs.readFileSync(path.join(checkout, file), "utf8");
 const HOST_KEY = exampleHostKey();
-const FACTS = factsOf({ nodes: 2, coresPerNode: 8, threadsPerCore: 2, gibPerNode: 64 });
-
-/** The smallest stack file with a carved control plane, a worker and a canary. */
-const BASE = `
-environment: development
-ssh: { authorizedKeys: ["${HOST_KEY} ops"] }
-hosts:
-  a: { endpoint: { address: 192.0.2.1, hostKey: "${HOST_KEY}" }, location: { country: "NO" } }
-image: { name: base.qcow2, file: base.qcow2, digest: "sha256:${"0".repeat(64)}" }
-network: { bridge: br0, cidr: 10.0.10.0/24, gateway: 10.0.10.1 }
-pools:
-  control: { role: control-plane, count: 1, vcpus: 4, memory: 8GiB, disk: 40GiB, addresses: 10.0.10.11 }
-  worker: { role: worker, count: 2, vcpus: 4, memory: 8GiB, disk: 40GiB, addresses: 10.0.10.21-10.0.10.29 }
-kubernetes: { version: 1.34.2 }
-mesh: { version: 1.28.3 }
-namespaces: { shop: {} }
-services: { web: { namespace: shop, versions: { v1: { image: "web:1" }, v2: { image: "web:2" } } } }
-canaries: { web: { namespace: shop, weights: { v1: 90, v2: 10 } } }
-`;
-
-type Tree = Record<string, unknown>;
-
-/** BASE with values set at dotted paths; undefined removes. */
-function raw(changes: Record<string, unknown> = {}): Tree {
-  const tree = parse(BASE) as Tree;
-  for (const [at, value] of Object.entries(changes)) {
-    const keys = at.split(".");
-    const last = keys.pop()!;
-    const parent = keys.reduce((node, key) => (node[key] ??= {}) as Tree, tree);
-    if (value === undefined) Reflect.deleteProperty(parent, last);
-    else parent[last] = value;
-  }
-  return tree;
-}
-
-function parsed(changes: Record<string, unknown> = {}, warnings: Problem[] = []): StackSpec {
-  return parseStack(raw(changes), { stack: "dev", readFacts: () => FACTS, warn: (warning) => warnings.push(warning) });
-}
-
-function problems(changes: Record<string, unknown>): readonly string[] {
-  try {
-    parsed(changes);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map(formatProblem);
-    throw error;
-  }
-  return [];
-}
 
 describe("parseStack", () => {
   it("fills in every default, with units, in the order of names", () => {
-    const spec = parsed();
+    const spec = specOf();
     expect(spec.clusterName).to.equal("dev");
     expect(spec.timeouts).to.deep.equal({ connect: 15_000, boot: 300_000, kubeadm: 600_000, rollout: 600_000 });
     expect(spec.hosts[0]).to.deep.include({ name: "a", storage: "/var/lib/kvmesh", accelerator: "kvm" });
@@ -105,7 +58,7 @@ describe("parseStack", () => {
   });
 
   it("is strict by default: production, two replicas, STRICT everywhere", () => {
-    const spec = parsed({
+    const spec = specOf({
       environment: undefined,
       "pools.control.count": 3,
       "pools.control.addresses": "10.0.10.11-10.0.10.13",
@@ -124,7 +77,7 @@ describe("parseStack", () => {
       plan: "metal",
       vcpus: 8,
     };
-    const spec = parsed({
+    const spec = specOf({
       hosts: undefined,
       image: undefined,
       network: undefined,
@@ -162,11 +115,11 @@ describe("parseStack", () => {
       "mesh.profile": "demo",
       "mesh.mtls": "PERMISSIVE",
     };
-    expect(problems(changes)).to.deep.equal([]);
+    expect(problemsOf(changes)).to.deep.equal([]);
   });
 
   it("reports everything at once", () => {
-    const found = problems({ enviroment: "dev", "pools.worker.memory": "8GB", "canaries.web.weights.v2": 20 });
+    const found = problemsOf({ enviroment: "dev", "pools.worker.memory": "8GB", "canaries.web.weights.v2": 20 });
     expect(found).to.have.length(3);
   });
 
@@ -345,7 +298,7 @@ describe("parseStack", () => {
   ];
   for (const [what, changes, messages] of refused) {
     it(`refuses ${what}`, () => {
-      const found = problems(changes);
+      const found = problemsOf(changes);
       const wanted = [messages].flat();
       expect(found, found.join("\n")).to.have.length(wanted.length);
       wanted.forEach((message, i) => expect(found[i]).to.match(message));
@@ -354,7 +307,7 @@ describe("parseStack", () => {
 
   it("warns of what is allowed and worth a look", () => {
     const warnings: Problem[] = [];
-    parsed(
+    specOf(
       { "kubernetes.version": "1.36.1", "canaries.other": { namespace: "shop", weights: { a: 50, b: 50 } } },
       warnings,
     );
@@ -362,7 +315,7 @@ describe("parseStack", () => {
   });
 
   it("says how to get facts that are missing, and where wrong ones are wrong", () => {
-    const withFacts = (readFacts: () => unknown) => () => parseStack(raw(), { stack: "dev", readFacts });
+    const withFacts = (readFacts: () => unknown) => () => parseStack(rawStack(), { stack: "dev", readFacts });
     expect(
       withFacts(() => {
         throw new Error("no such file");

@@ -4,16 +4,9 @@ import fc from "fast-check";
 import { UnreachableError } from "../../provider/core/kind";
 import { quote } from "../../provider/core/quote";
 import { SshTransport } from "../../provider/transport/ssh";
+import { failure } from "../support/failure";
 import { SimulatedHost } from "../support/simulated-host";
 
-async function failure(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("it did not fail");
-}
 
 describe("the SSH transport", () => {
   let host: SimulatedHost;

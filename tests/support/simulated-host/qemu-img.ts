@@ -20,6 +20,7 @@ function read(file: string): Image {
 
 function write(file: string, image: Image): void {
   if (image.format !== "raw") fs.writeFileSync(file, JSON.stringify(image));
+  else if (image.options === "preallocation=falloc") fs.writeFileSync(file, Buffer.alloc(image["virtual-size"]));
   else {
     if (!fs.existsSync(file)) fs.writeFileSync(file, "");
     fs.truncateSync(file, image["virtual-size"]);

@@ -1,0 +1,173 @@
+/** What a host must do with disks, simulated or real: a part of the contract (contract.ts). */
+import { expect } from "chai";
+import { domainKind } from "../../provider/domain/domain";
+import type { SshTransport } from "../../provider/transport/ssh";
+import type { Endpoint } from "../../provider/transport/transport";
+import { volumeKind } from "../../provider/volume/volume";
+import type { VolumeInputs } from "../../provider/volume/volume";
+import { testContext } from "./context";
+import { failure } from "./failure";
+
+/** The host under test, once it runs. */
+export interface Ground {
+  readonly endpoint: Endpoint;
+  readonly transport: SshTransport;
+  /** Runs a script on it that must succeed; its output. */
+  readonly shell: (script: string) => Promise<string>;
+}
+
+const MIB = 1024 * 1024;
+const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
+const storage = "/var/lib/kvmesh-contract-data";
+
+export function storageContract(ground: () => Ground): void {
+  describe("disks of data", () => {
+    const volume = (change: Partial<VolumeInputs> = {}): VolumeInputs =>
+      volumeKind.check({
+        host: ground().endpoint,
+        owner,
+        name: "contract-1.etcd.raw",
+        storage,
+        capacityBytes: 16 * MIB,
+        format: "raw",
+        onDestroy: "keep",
+        ...change,
+      }).inputs;
+    const context = (name = "contract-1.etcd") => testContext(ground().transport, name);
+    const path = `${storage}/contract-1.etcd.raw`;
+    /** Inode and content: the same file, with what was written to it. */
+    const identity = (): Promise<string> => ground().shell(`stat -c %i ${path}; head -c 9 ${path}`);
+    let written: string;
+
+    it("take their space at once when they are raw", async () => {
+      const { id, outputs } = await volumeKind.create(context(), volume());
+      expect(id).to.equal(path);
+      expect(await volumeKind.read(context(), id, { ...volume(), ...outputs })).to.deep.equal({
+        inputs: volume(),
+        outputs: { path },
+      });
+      const [size, blocks] = (await ground().shell(`stat -c '%s %b' ${path}`)).split(" ").map(Number);
+      expect({ size, taken: (blocks ?? 0) * 512 >= 16 * MIB }).to.deep.equal({ size: 16 * MIB, taken: true });
+      await ground().shell(`printf 'word-4711' | dd of=${path} conv=notrunc status=none`);
+      written = await identity();
+      expect(written.endsWith("\nword-4711")).to.equal(true);
+    });
+
+    it("are the same file, with what it holds, in a machine that replaces another", async () => {
+      const system = volume({ name: "contract-1.qcow2", format: "qcow2", onDestroy: "remove" });
+      const machine = domainKind.check({
+        host: ground().endpoint,
+        owner,
+        name: "contract-1",
+        type: "qemu",
+        vcpus: 1,
+        vcpuPins: [],
+        emulatorPin: [],
+        ioThreadPin: [],
+        memoryBytes: 64 * MIB,
+        disks: [
+          { type: "file", path: `${storage}/contract-1.qcow2`, format: "qcow2", target: "vda" },
+          { type: "file", path, format: "raw", target: "vdb", serial: "etcd" },
+        ],
+        interfaces: [],
+        cloudInit: { userData: "#cloud-config\n", metaData: "", networkConfig: "version: 2\n" },
+        storage,
+        autostart: false,
+      }).inputs;
+      for (let generation = 0; generation < 2; generation++) {
+        const disk = await volumeKind.create(context("contract-1"), system);
+        const { id, outputs } = await domainKind.create(context("machine"), machine);
+        expect((await domainKind.read(context("machine"), id, { ...machine, ...outputs }))?.inputs).to.deep.equal(
+          machine,
+        );
+        await domainKind.delete(context("machine"), id, { ...machine, ...outputs });
+        await volumeKind.delete(context("contract-1"), disk.id, { ...system, ...disk.outputs });
+        expect(await identity()).to.equal(written);
+      }
+    });
+
+    it("stay when they are destroyed, with their mark and a word about it, and are had again", async () => {
+      const destroyed = context();
+      await volumeKind.delete(destroyed, path, { ...volume(), path });
+      expect(destroyed.warnings.join()).to.contain(`disk ${path} is kept with all that it holds`);
+      expect(destroyed.warnings.join()).to.contain(`rm ${path} ${path}.kvmesh.json`);
+      expect(await identity()).to.equal(written);
+
+      const again = context();
+      expect((await volumeKind.create(again, volume())).id).to.equal(path);
+      expect(again.warnings.join()).to.contain("was kept: what it holds is used again");
+      expect(await identity()).to.equal(written);
+    });
+
+    it("do not shrink and do not become another disk, before or after a destroy", async () => {
+      const refusals = [
+        [{ capacityBytes: 8 * MIB }, "capacityBytes changes from 16777216 to 8388608", "does not shrink"],
+        [{ format: "qcow2" }, 'format changes from "raw" to "qcow2"', "as raw, declared is qcow2"],
+      ] as const;
+      for (const [change, planned, found] of refusals) {
+        expect(() => volumeKind.diff({ ...volume(), path }, volume(change))).to.throw(planned);
+        expect((await failure(volumeKind.create(context(), volume(change)))).message).to.contain(found);
+      }
+      expect(await identity()).to.equal(written);
+    });
+
+    it("grow in place, and change their owner's name without being touched", async () => {
+      const staging = volume({ capacityBytes: 32 * MIB, owner: { ...owner, environment: "staging" } });
+      expect(volumeKind.diff({ ...volume(), path }, staging)).to.deep.equal([
+        { property: "owner.environment", effect: "live" },
+        { property: "capacityBytes", effect: "live" },
+      ]);
+      await volumeKind.update(context(), path, { ...volume(), path }, staging);
+      expect((await volumeKind.read(context(), path, { ...staging, path }))?.inputs).to.deep.equal(staging);
+      expect(await identity()).to.equal(written);
+      expect(await ground().shell(`cat ${path}.kvmesh.json`)).to.contain('"environment":"staging"');
+    });
+
+    it("of somebody else under the same name are refused and left as they are", async () => {
+      const { shell } = ground();
+      const foreign = volume({ name: "foreign.raw" });
+      const before = await shell(
+        `cd ${storage}; printf theirs >foreign.raw; stat -c '%i %Y' foreign.raw; cat foreign.raw`,
+      );
+      const seen = (): Promise<string> => shell(`cd ${storage}; stat -c '%i %Y' foreign.raw; cat foreign.raw`);
+      expect((await failure(volumeKind.create(context(), foreign))).message).to.contain(
+        "was not made by kvmesh; it is left untouched",
+      );
+      expect(await seen()).to.equal(before);
+      const mark = JSON.stringify({ schema: 1, mark: { ...owner, stack: "other", urn: context().urn } });
+      await shell(`printf %s '${mark}' >${storage}/foreign.raw.kvmesh.json`);
+      expect((await failure(volumeKind.create(context(), foreign))).message).to.contain(
+        "belongs to stack contract/other",
+      );
+      const deleted = context();
+      await volumeKind.delete(deleted, `${storage}/foreign.raw`, {
+        ...foreign,
+        onDestroy: "remove",
+        path: `${storage}/foreign.raw`,
+      });
+      expect(deleted.warnings.join()).to.contain("is not ours any more; it is left untouched");
+      expect(await seen()).to.equal(before);
+      await shell(`rm ${storage}/foreign.raw*`);
+    });
+
+    it("that have no room are refused before anything is made; a thin one is warned of", async () => {
+      const huge = { name: "huge.raw", capacityBytes: 2 ** 49 } as const;
+      const before = await ground().shell(`ls -A ${storage}`);
+      const error = await failure(volumeKind.create(context("huge"), volume(huge)));
+      expect(error.message).to.match(
+        /\/var\/lib\/kvmesh-contract-data has [\d.]+ GiB free, disk huge.raw needs 524288.0 GiB: free some space/,
+      );
+      expect(await ground().shell(`ls -A ${storage}`)).to.equal(before);
+      const thin = context("huge");
+      const { id } = await volumeKind.create(thin, volume({ ...huge, format: "qcow2" }));
+      expect(thin.warnings.join()).to.contain("it is thin, and writes will fail when the folder is full");
+      await volumeKind.delete(thin, id, { ...volume({ ...huge, format: "qcow2", onDestroy: "remove" }), path: id });
+      expect(await ground().shell(`ls -A ${storage}`)).to.equal(before);
+    });
+
+    it("go for good when they are told to", async () => {
+      await volumeKind.delete(context(), path, { ...volume({ onDestroy: "remove" }), path });
+      expect(await ground().shell(`ls -d ${storage} 2>/dev/null || true`)).to.equal("");
+    });
+  });
+}
