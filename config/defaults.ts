@@ -23,7 +23,13 @@ const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 const KUBERNETES_APT = (version: string) => `https://pkgs.k8s.io/core:/stable:/v${minorOf(version)}/deb/`;
 
 export function completeHost(name: string, entry: HostEntry, facts: HostFacts): HostSpec {
-  return { ...entry, name, facts, housekeeping: entry.housekeeping ?? defaultHousekeeping(facts) };
+  const housekeeping = entry.housekeeping ?? defaultHousekeeping(facts);
+  return { ...entry, name, facts, factsFile: entry.facts ?? factsFileOf(name), housekeeping };
+}
+
+/** Where a host's facts are unless the stack file says otherwise. */
+export function factsFileOf(host: string): string {
+  return `facts/${host}.json`;
 }
 
 /** The first core of each NUMA node, with all its siblings. */

@@ -12,6 +12,7 @@ import {
   completeNamespace,
   completePool,
   completeService,
+  factsFileOf,
 } from "./defaults";
 import { dnsLabel } from "./schema/fields";
 import type { StackSpec } from "./spec";
@@ -140,7 +141,7 @@ function loadFacts(
   context: ParseContext,
   problems: Problem[],
 ): HostFacts | undefined {
-  const file = path ?? `facts/${host}.json`;
+  const file = path ?? factsFileOf(host);
   const at = ["hosts", host, "facts"];
   let raw: unknown;
   try {

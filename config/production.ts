@@ -1,4 +1,5 @@
 import { ConfigError, problem, type Problem } from "./problems";
+import { untolerated } from "./checks/machines";
 import type { StackSpec } from "./spec";
 
 /**
@@ -42,11 +43,16 @@ function machineProblems({ pools, hosts }: StackSpec): Problem[] {
     if (pool.cpu === "shared") problems.push(problem([...at, "cpu"], pool.cpu, shared));
     vcpus(at, pool.vcpus);
   }
-  for (const { name, accelerator } of hosts) {
-    if (accelerator === "qemu")
-      problems.push(
-        problem(["hosts", name, "accelerator"], accelerator, "emulation is refused in production: use a host with KVM"),
-      );
+  for (const host of hosts) {
+    const at = ["hosts", host.name];
+    if (host.accelerator === "qemu") {
+      const message = "emulation is refused in production: use a host with KVM";
+      problems.push(problem([...at, "accelerator"], host.accelerator, message));
+    }
+    for (const machine of untolerated(host)) {
+      const message = `refused in production: this machine is not ours, and ${machine.floating} of its vCPUs float over all CPUs of the host. Pin them and probe the host again, or allow it by its name in \`tolerate\``;
+      problems.push(problem([...at, "facts"], machine.name, message));
+    }
   }
   return problems;
 }

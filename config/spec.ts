@@ -75,6 +75,10 @@ export interface HostSpec {
   readonly location: LocationSpec;
   /** Read from the facts file that the stack file names; preview reads no host. */
   readonly facts: HostFacts;
+  /** Where these facts are, relative to the checkout. */
+  readonly factsFile: string;
+  /** Names of machines of others that may float over all CPUs of the host; production refuses any other such one. */
+  readonly tolerate: readonly string[];
   /** CPUs kept for the host itself, emulator and I/O threads; default: the first core of each NUMA node, with its siblings. */
   readonly housekeeping: CpuSet;
   /** Folder on the host for images and disks; default /var/lib/kvmesh. It becomes the libvirt pool `kvmesh`. */

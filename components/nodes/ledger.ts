@@ -1,4 +1,5 @@
 import type { HostSpec } from "../../config/spec";
+import { formatCpuSet } from "../../config/units";
 
 /** What is free on one host while machines are being placed. */
 export interface HostLedger {
@@ -35,10 +36,13 @@ function reserveOf(bytes: number): number {
   return Math.max(2 ** 30, bytes * 0.05);
 }
 
-/** The whole host free, but for its housekeeping cores: one with any housekeeping CPU is kept whole. */
+/**
+ * The whole host free, but for its housekeeping cores and those of machines of others: a core with any such CPU is kept whole.
+ * What floats takes no core from the ledger: it is on all of them (config/checks refuses or warns).
+ */
 export function ledgerOf(host: HostSpec): HostLedger {
   const { facts, housekeeping, hugepages } = host;
-  const kept = new Set(housekeeping);
+  const kept = new Set([...housekeeping, ...facts.foreign.flatMap((machine) => machine.cpus)]);
   const cores = new Map<string, { node: number; cpus: number[] }>();
   for (const { cpu, core, socket, node } of [...facts.cpus].sort((a, b) => a.cpu - b.cpu)) {
     const key = `${socket}/${core}`;
@@ -57,17 +61,39 @@ export function ledgerOf(host: HostSpec): HostLedger {
   return { host, nodes, controlPlanes: 0, machinesOf: new Map() };
 }
 
-function plainMemory({ facts }: HostSpec, node: number): number {
+function plainMemory(host: HostSpec, node: number): number {
+  const { facts } = host;
   const bytes = facts.memory.find((memory) => memory.node === node)?.bytes ?? 0;
   const huge = facts.hugepages
     .filter((pages) => pages.node === node)
     .reduce((sum, pages) => sum + pages.sizeBytes * pages.count, 0);
-  return Math.max(0, Math.floor(bytes - huge - reserveOf(bytes)));
+  return Math.max(0, Math.floor(bytes - huge - reserveOf(bytes) - foreignMemory(host, node, undefined)));
 }
 
-function hugeMemory({ facts }: HostSpec, node: number, pageSize: number): number {
-  const pages = facts.hugepages.find((entry) => entry.node === node && entry.sizeBytes === pageSize);
-  return pages ? pages.sizeBytes * pages.count : 0;
+function hugeMemory(host: HostSpec, node: number, pageSize: number): number {
+  const pages = host.facts.hugepages.find((entry) => entry.node === node && entry.sizeBytes === pageSize);
+  const bytes = pages ? pages.sizeBytes * pages.count : 0;
+  // Only whole pages can be given to a machine.
+  return Math.max(0, Math.floor((bytes - foreignMemory(host, node, pageSize)) / pageSize) * pageSize);
+}
+
+/**
+ * Memory of one kind (plain, or pages of a size) that machines of others have on a node: where it is bound to, else where
+ * their CPUs are, else spread over all nodes in proportion to their memory, as the kernel would.
+ */
+export function foreignMemory({ facts }: HostSpec, node: number, pageSize: number | undefined): number {
+  const nodeOf = new Map(facts.cpus.map((cpu) => [cpu.cpu, cpu.node]));
+  const bytesOf = (numbers: readonly number[]): number =>
+    facts.memory.filter((memory) => numbers.includes(memory.node)).reduce((sum, { bytes }) => sum + bytes, 0);
+  let total = 0;
+  for (const { cpus, floating, nodes, memoryBytes, hugepageBytes } of facts.foreign) {
+    if (hugepageBytes !== pageSize) continue;
+    const pinned = floating === 0 ? [...new Set(cpus.map((cpu) => nodeOf.get(cpu)!))] : [];
+    const all = facts.memory.map((memory) => memory.node);
+    const on = [nodes, pinned, all].find((list) => bytesOf(list) > 0) ?? [];
+    if (on.includes(node)) total += Math.ceil((memoryBytes * bytesOf([node])) / bytesOf(on));
+  }
+  return total;
 }
 
 /** The free cores that these CPUs are threads of; undefined when one of them is taken, kept for the host or gone. */
@@ -81,11 +107,19 @@ export function coresOf(ledger: HostLedger, cpus: readonly number[]): readonly C
   return [...cores];
 }
 
-/** "osl1-a: NUMA node 0: 3 cores (6 CPUs), 20.0 GiB; …" */
+/** "osl1-a: NUMA node 0: 3 cores (6 CPUs), 20.0 GiB; …; machines of others have: db (CPUs 4-7, 16.0 GiB)" */
 export function freeReport({ host, nodes }: HostLedger): string {
   const parts = nodes.map(({ node, free, freeMemory }) => {
     const cpus = free.reduce((sum, core) => sum + core.cpus.length, 0);
     return `NUMA node ${node}: ${free.length} cores (${cpus} CPUs), ${(freeMemory / 2 ** 30).toFixed(1)} GiB`;
   });
-  return `${host.name}: ${parts.join("; ")}`;
+  const others = host.facts.foreign.map(({ name, cpus, floating, memoryBytes }) => {
+    const where = [
+      ...(cpus.length > 0 ? [`CPUs ${formatCpuSet(cpus)}`] : []),
+      ...(floating > 0 ? [`${floating} floating vCPUs`] : []),
+    ];
+    return `${name} (${where.join(", ")}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB)`;
+  });
+  const held = others.length === 0 ? "" : `; machines of others have: ${others.join(", ")}`;
+  return `${host.name}: ${parts.join("; ")}${held}`;
 }

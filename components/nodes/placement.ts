@@ -108,9 +108,10 @@ interface Fit {
 
 function choose(request: MachineRequest, ledgers: ReadonlyMap<string, HostLedger>): Fit | undefined {
   let best: { readonly fit: Fit; readonly rank: readonly number[] } | undefined;
-  for (const name of [...request.hosts].sort()) {
-    const ledger = ledgers.get(name);
-    const fit = ledger && fitOn(ledger, request);
+  const allowed = new Set(request.hosts);
+  // In the order of their names.
+  for (const [name, ledger] of ledgers) {
+    const fit = allowed.has(name) ? fitOn(ledger, request) : undefined;
     if (!fit) continue;
     const rank = rankOf(fit, request);
     if (!best || less(rank, best.rank)) best = { fit, rank };
@@ -119,7 +120,7 @@ function choose(request: MachineRequest, ledgers: ReadonlyMap<string, HostLedger
 }
 
 function rankOf({ ledger, cores }: Fit, request: MachineRequest): readonly number[] {
-  const nodes = new Set(cores.map((core) => core.node)).size;
+  const nodes = nodesOf(cores);
   const free = ledger.nodes.reduce((sum, node) => sum + node.free.length, 0);
   const memory = ledger.nodes.reduce((sum, node) => sum + node.freeMemory, 0);
   return [
@@ -129,6 +130,12 @@ function rankOf({ ledger, cores }: Fit, request: MachineRequest): readonly numbe
     -free,
     -memory,
   ];
+}
+
+function nodesOf(cores: readonly Core[]): number {
+  return cores.every((core) => core.node === cores[0]!.node)
+    ? Math.min(1, cores.length)
+    : new Set(cores.map(({ node }) => node)).size;
 }
 
 function less(a: readonly number[], b: readonly number[]): boolean {

@@ -2,7 +2,7 @@ import { contains, ipv4, overlap, parseCidr } from "../ipv4";
 import { didYouMean } from "../problems";
 import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../spec";
 import { formatBytes, formatCpuSet, type Bytes } from "../units";
-import { declared, fail, type Draft, type Findings } from "./draft";
+import { declared, fail, warn, type Draft, type Findings } from "./draft";
 
 /** Hosts, image, network and pools. */
 export function checkMachines(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {
@@ -27,7 +27,8 @@ export function checkMachines(draft: Draft, raw: Readonly<Record<string, unknown
 
 function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
   const servers = new Map<string, string>();
-  for (const { name, endpoint, facts, housekeeping, accelerator, hugepages } of hosts) {
+  for (const host of hosts) {
+    const { name, endpoint, facts, housekeeping, accelerator, hugepages } = host;
     const at = ["hosts", name];
     const server = `${endpoint.address}:${endpoint.port} ${endpoint.bastion?.address ?? ""}`;
     const other = servers.get(server);
@@ -58,6 +59,7 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
         `these are all CPUs of the host (${all}): none is left for machines`,
       );
     }
+    checkForeign(host, findings);
     if (accelerator === "kvm" && facts.accelerator === "qemu") {
       const message =
         "the facts say that no KVM guest starts on this host: enable virtualization there and probe again, or write qemu (emulation)";
@@ -73,6 +75,27 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
       fail(findings, [...at, "hugepages"], formatBytes(hugepages), `the host has no such hugepages; ${there}`);
     }
   }
+}
+
+/** Production refuses what is only warned about here, on `up`: config/production.ts. */
+function checkForeign(host: HostSpec, findings: Findings): void {
+  for (const machine of untolerated(host)) {
+    const message = `it is not ours, and ${machine.floating} of its vCPUs float over all CPUs of the host, dedicated ones too: ${REMEDY}`;
+    warn(findings, ["hosts", host.name, "facts"], machine.name, message);
+  }
+  host.tolerate.forEach((name, i) => {
+    if (host.facts.foreign.some((machine) => machine.name === name && machine.floating > 0)) return;
+    const names = host.facts.foreign.filter(({ floating }) => floating > 0).map((machine) => machine.name);
+    const message = `no machine of this name floats on the host.${didYouMean(name, names)} Remove it, or probe the host again`;
+    warn(findings, ["hosts", host.name, "tolerate", i], name, message);
+  });
+}
+
+const REMEDY = "pin them with `virsh vcpupin`, then probe the host again; or allow it by its name in `tolerate`";
+
+/** Machines of others whose vCPUs may run on any CPU of the host, and that the stack file does not allow. */
+export function untolerated({ facts, tolerate }: HostSpec): HostSpec["facts"]["foreign"] {
+  return facts.foreign.filter(({ name, floating }) => floating > 0 && !tolerate.includes(name));
 }
 
 function checkCarvedPool(

@@ -56,6 +56,13 @@ export const host = z.strictObject({
   housekeeping: field
     .cpuList("CPUs kept for the host itself; default: the first core of each NUMA node, with its siblings")
     .optional(),
+  tolerate: z
+    .array(z.string().min(1))
+    .meta({
+      description:
+        "Machines of others, by name, that may float over all CPUs of the host; production refuses any other",
+    })
+    .default([]),
   storage: field.absolutePath("Folder on the host for images and disks").default("/var/lib/kvmesh"),
   accelerator: z
     .enum(["kvm", "qemu"])

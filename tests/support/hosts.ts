@@ -58,6 +58,8 @@ export function hostOf(name: string, shape: Shape, change: Partial<HostSpec> = {
     endpoint: { address: `192.0.2.${last}`, port: 22, user: "root", hostKey: exampleHostKey(last) },
     location: { country: "NO", site: "Oslo" },
     facts,
+    factsFile: `facts/${name}.json`,
+    tolerate: [],
     housekeeping: cpuSet(kept),
     storage: "/var/lib/kvmesh",
     accelerator: "kvm",

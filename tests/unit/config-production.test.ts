@@ -2,17 +2,22 @@ import { expect } from "chai";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
+import type { ForeignMachine, HostFacts } from "../../config/facts";
 import { ConfigError, parseStack, refuseUnfitProduction } from "../../config";
 
 const checkout = path.resolve(__dirname, "../../..");
 const read = (file: string): string => fs.readFileSync(path.join(checkout, file), "utf8");
 
 /** Paths that production refuses, of the example stack file changed by `change`. */
-function refused(change: (text: string) => string): readonly string[] {
+function refused(change: (text: string) => string, foreign: readonly ForeignMachine[] = []): readonly string[] {
   const text = change(read("Pulumi.prod.yaml"));
   const { config } = parse(text) as { config: Record<string, unknown> };
   const raw = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace("kvmesh:", ""), value]));
-  const spec = parseStack(raw, { stack: "prod", readFacts: (file) => JSON.parse(read(file)) as unknown });
+  const readFacts = (file: string): unknown => {
+    const facts = JSON.parse(read(file)) as HostFacts;
+    return file === "facts/osl1-a.json" ? { ...facts, foreign } : facts;
+  };
+  const spec = parseStack(raw, { stack: "prod", readFacts });
   try {
     refuseUnfitProduction(spec, "prod");
     return [];
@@ -39,6 +44,16 @@ describe("what production refuses on up, whatever the policies", () => {
       "hosts.osl1-a.accelerator",
     ]);
     expect(refused(replace("version: 1.30.0", "version: 1.30.0\n    profile: demo"))).to.deep.equal(["mesh.profile"]);
+  });
+
+  it("a machine of others that floats over a host's CPUs, unless it is allowed by its name", () => {
+    const uuid = "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e";
+    const legacy = { name: "legacy", uuid, vcpus: 4, cpus: [], floating: 4, memoryBytes: 2 ** 30, nodes: [] };
+    const allow = (text: string) => text.replace("hugepages: 1GiB", "hugepages: 1GiB\n      tolerate: [legacy]");
+    expect(refused((text) => text, [legacy])).to.deep.equal(["hosts.osl1-a.facts"]);
+    expect(refused((text) => text, [{ ...legacy, cpus: [9], floating: 0 }])).to.deep.equal([]);
+    expect(refused(allow, [legacy])).to.deep.equal([]);
+    expect(refused(allow, [legacy, { ...legacy, name: "other" }])).to.deep.equal(["hosts.osl1-a.facts"]);
   });
 
   it("none of it in staging", () => {

@@ -305,6 +305,25 @@ describe("parseStack", () => {
     });
   }
 
+  it("warns of machines of others that float, and of names in tolerate that are none of theirs", () => {
+    const uuid = "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e";
+    const pinned = { name: "db", uuid, vcpus: 2, cpus: [4, 5], floating: 0, memoryBytes: 2 ** 30, nodes: [] };
+    const foreign = [pinned, { ...pinned, name: "legacy", cpus: [], floating: 2 }];
+    const warned = (tolerate: readonly string[]): readonly string[] => {
+      const warnings: Problem[] = [];
+      const readFacts = () => ({ ...FACTS, foreign });
+      const warn = (warning: Problem) => void warnings.push(warning);
+      parseStack(raw({ "hosts.a.tolerate": tolerate }), { stack: "dev", readFacts, warn });
+      return warnings.map(formatProblem);
+    };
+    expect(warned([])[0]).to.match(/^hosts\.a\.facts: found "legacy"; it is not ours, and 2 of its vCPUs float/);
+    expect(warned(["legacy"])).to.deep.equal([]);
+    expect(warned(["legacy", "legasy"])).to.have.length(1);
+    expect(warned(["legacy", "legasy"])[0]).to.contain(
+      'hosts.a.tolerate[1]: found "legasy"; no machine of this name floats',
+    );
+  });
+
   it("warns of what is allowed and worth a look", () => {
     const warnings: Problem[] = [];
     specOf(

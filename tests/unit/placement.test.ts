@@ -2,9 +2,11 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import { place, PlacementError, type MachineRequest, type Placement } from "../../components/nodes/placement";
 import { placedFrom } from "../../components/nodes/memory";
+import type { ForeignMachine } from "../../config/facts";
 import type { HostSpec } from "../../config/spec";
 import type { Bytes } from "../../config/units";
 import { hostOf, type Shape } from "../support/hosts";
+import { largeStack } from "../support/large-stack";
 
 const GIB = 2 ** 30;
 const TWO_SOCKETS: Shape = { nodes: 2, coresPerNode: 8, threadsPerCore: 2, gibPerNode: 64 };
@@ -22,6 +24,11 @@ function request(name: string, change: Partial<MachineRequest> = {}): MachineReq
     cpu: "dedicated",
     ...change,
   };
+}
+
+function foreign(name: string, change: Partial<ForeignMachine>): ForeignMachine {
+  const uuid = "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e";
+  return { name, uuid, vcpus: 4, cpus: [], floating: 0, memoryBytes: 0, nodes: [], ...change };
 }
 
 const threeHosts = (shape: Shape = TWO_SOCKETS) => ["a", "b", "c"].map((name) => hostOf(name, shape));
@@ -104,6 +111,60 @@ describe("place", () => {
       .and.includes("a: NUMA node 0: 7 cores (14 CPUs), 60.8 GiB; NUMA node 1: 7 cores (14 CPUs), 60.8 GiB");
   });
 
+  describe("on a host with machines of others", () => {
+    const shape: Shape = { nodes: 2, coresPerNode: 4, threadsPerCore: 2, gibPerNode: 64 };
+    const withOthers = (...foreign: ForeignMachine[]): HostSpec => {
+      const host = hostOf("a", shape);
+      return { ...host, facts: { ...host.facts, foreign } };
+    };
+    const web = (i: number, change: Partial<MachineRequest> = {}) => request(`web-${i}`, { hosts: ["a"], ...change });
+
+    it("leaves them their cores, whole, and names them in a misfit", () => {
+      // CPU 2 is the first thread of node 0's third core; its sibling 10 is not free either.
+      const host = withOthers(foreign("db", { cpus: [2], memoryBytes: 16 * GIB }));
+      const placed = place([host], [web(0), web(1)]);
+      expect(placed.flatMap(({ cpus }) => cpus))
+        .to.not.include.members([2])
+        .and.not.include.members([10]);
+      expect(placed.map(({ numaNode }) => numaNode)).to.deep.equal([0, 1]);
+      expect(() => place([host], [web(0), web(1), web(2)])).to.throw(
+        PlacementError,
+        "machines of others have: db (CPUs 2, 16.0 GiB)",
+      );
+    });
+
+    it("counts their memory where it is bound, where their CPUs are, or on all nodes", () => {
+      const wants = (gib: number) => web(0, { memory: (gib * GIB) as Bytes });
+      const fits = (gib: number, other: ForeignMachine) => {
+        const [placed] = place([withOthers(other)], [wants(gib)]);
+        return placed!.numaNode;
+      };
+      expect(fits(40, foreign("db", { nodes: [0], cpus: [6, 14], memoryBytes: 40 * GIB }))).to.equal(1);
+      expect(fits(40, foreign("db", { cpus: [2, 10], memoryBytes: 40 * GIB }))).to.equal(1);
+      const floating = foreign("db", { floating: 4, memoryBytes: 60 * GIB });
+      expect(fits(30, floating)).to.equal(0);
+      expect(fits(40, floating)).to.equal(undefined);
+      expect(() => fits(70, floating)).to.throw(PlacementError, "db (4 floating vCPUs, 60.0 GiB)");
+    });
+
+    it("counts their hugepages against the host's, not against its other memory", () => {
+      const host = withOthers(foreign("db", { nodes: [0], memoryBytes: 6 * GIB, hugepageBytes: GIB }));
+      const hugepages = [0, 1].map((node) => ({ node, sizeBytes: GIB, count: 8 }));
+      const backed = { ...host, facts: { ...host.facts, hugepages }, hugepages: GIB as Bytes };
+      expect(place([backed], [web(0)])[0]!.numaNode).to.equal(1);
+      expect(() => place([backed], [web(0, { memory: (9 * GIB) as Bytes })])).to.throw(
+        PlacementError,
+        "NUMA node 0: 3 cores (6 CPUs), 2.0 GiB; NUMA node 1: 3 cores (6 CPUs), 8.0 GiB",
+      );
+    });
+
+    it("moves a machine of ours away from cores that somebody has pinned to meanwhile, on the same host", () => {
+      const placed = [{ name: "web-0", host: "a", cpus: [1, 2, 9, 10] }];
+      const [moved] = place([withOthers(foreign("db", { cpus: [2] }))], [web(0)], placed);
+      expect(moved!.cpus).to.deep.equal([1, 3, 9, 11]);
+    });
+  });
+
   describe("with machines that are there already", () => {
     it("keeps the cores of a machine that shrinks, and grows one beside its own", () => {
       const before = [request("web-0", { hosts: ["a"] }), request("web-1", { hosts: ["a"] })];
@@ -143,6 +204,9 @@ describe("place", () => {
     });
     const hostsAndPools = fc.record({
       shapes: fc.array(shape, { minLength: 1, maxLength: 4 }),
+      others: fc.array(fc.record({ host: fc.nat(3), cpu: fc.nat(71), gib: fc.integer({ min: 0, max: 24 }) }), {
+        maxLength: 4,
+      }),
       pools: fc.array(
         fc.record({
           count: fc.integer({ min: 0, max: 5 }),
@@ -155,7 +219,14 @@ describe("place", () => {
     });
     type Example = typeof hostsAndPools extends fc.Arbitrary<infer T> ? T : never;
 
-    const hostsFrom = ({ shapes }: Example) => shapes.map((entry, i) => hostOf(`h${i}`, entry));
+    const hostsFrom = ({ shapes, others }: Example) =>
+      shapes.map((entry, i) => {
+        const host = hostOf(`h${i}`, entry);
+        const here = others
+          .filter(({ host: at, cpu }) => at === i && cpu < host.facts.cpus.length)
+          .map(({ cpu, gib }, n) => foreign(`other-${n}`, { vcpus: 1, cpus: [cpu], memoryBytes: gib * GIB }));
+        return { ...host, facts: { ...host.facts, foreign: here } };
+      });
     const requestsFrom = ({ pools }: Example, hosts: readonly HostSpec[]) =>
       pools.flatMap(({ count, vcpus, gib, role }, p) =>
         Array.from({ length: count }, (_, i) =>
@@ -177,7 +248,7 @@ describe("place", () => {
       }
     };
 
-    it("no core has two owners, none is the host's, siblings are together, memory fits its NUMA node", () => {
+    it("no core has two owners, none is the host's or another machine's, siblings are together, memory fits its NUMA node", () => {
       let fitting = 0;
       fc.assert(
         fc.property(hostsAndPools, (example) => {
@@ -190,7 +261,8 @@ describe("place", () => {
             const here = placed.filter((entry) => entry.host === host.name);
             const owners = new Map<string, string>();
             const memory = new Map<number, number>();
-            const kept = new Set(host.housekeeping.map((cpu) => coreOf(host, cpu)));
+            const others = host.facts.foreign.flatMap(({ cpus }) => cpus);
+            const kept = new Set([...host.housekeeping, ...others].map((cpu) => coreOf(host, cpu)));
             for (const { name, cpus, vcpuPins, numaNode } of here) {
               const asked = requests.find((entry) => entry.name === name)!;
               expect(vcpuPins).to.have.length(asked.vcpus);
@@ -210,7 +282,9 @@ describe("place", () => {
               memory.set(numaNode, (memory.get(numaNode) ?? 0) + asked.memory);
             }
             for (const [node, bytes] of memory) {
-              expect(bytes).to.be.at.most(host.facts.memory.find((entry) => entry.node === node)!.bytes);
+              const others = host.facts.foreign.filter(({ cpus }) => host.facts.cpus[cpus[0]!]!.node === node);
+              const taken = others.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+              expect(bytes + taken).to.be.at.most(host.facts.memory.find((entry) => entry.node === node)!.bytes);
             }
           }
         }),
@@ -264,6 +338,20 @@ describe("place", () => {
       );
       expect(moves).to.be.greaterThan(100);
     });
+  });
+});
+
+describe("1000 machines on 100 hosts", function () {
+  this.timeout(60_000);
+
+  it("all have a place; a further one moves none, and each core has one owner", () => {
+    const { hosts, requests } = largeStack(100, 1000);
+    const before = place(hosts, requests);
+    const after = place(hosts, largeStack(100, 1001).requests, before);
+    // As text: chai takes 15 s to compare a thousand of them.
+    expect(JSON.stringify(after.slice(0, 1000)) === JSON.stringify(before), "nobody moved").to.equal(true);
+    const owners = after.flatMap(({ host, cpus }) => cpus.map((cpu) => `${host}/${cpu}`));
+    expect(new Set(owners).size).to.equal(owners.length);
   });
 });
 

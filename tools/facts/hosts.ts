@@ -1,3 +1,4 @@
+import { factsFileOf } from "../../config/defaults";
 import { maps, sections } from "../../config/schema";
 import { ConfigError, fromIssues, type Problem } from "../../config/problems";
 import { keysAt } from "../../config/schema";
@@ -24,7 +25,7 @@ export function hostsIn(stackFile: unknown, source: string): { identityFile?: st
     const host = maps.hosts.safeParse(entry);
     if (host.success) {
       const { endpoint, facts, storage } = host.data;
-      return [{ name, endpoint, factsFile: facts ?? `facts/${name}.json`, storage }];
+      return [{ name, endpoint, factsFile: facts ?? factsFileOf(name), storage }];
     }
     problems.push(...fromIssues(host.error.issues, entry, ["hosts", name], (at) => keysAt(maps.hosts, at)));
     return [];
