@@ -48,6 +48,7 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
   return {
     kubeconfig: pulumi.secret(cluster.kubeconfig),
     nodes: machines.summary,
+    evidence: machines.evidence,
     api: `https://${spec.kubernetes.endpoint.host}:${spec.kubernetes.endpoint.port}`,
     versions: { kubernetes: spec.kubernetes.version, ...(mesh.provider === "none" ? {} : { istio: mesh.version }) },
     canaries: Object.fromEntries(

@@ -50,9 +50,10 @@ export function completePool(
   entry: CarvedPoolEntry | ExistingPoolEntry,
   hostNames: readonly string[],
 ): PoolSpec {
+  const dataFolder = entry.dataFolder ?? (entry.role === "control-plane" ? "/var/lib/etcd" : "/var/lib");
   if (!("machines" in entry)) {
     const maxSteal = entry.maxSteal ?? ((entry.cpu === "shared" ? 100 : 1) as Percent);
-    return { ...entry, name, source: "hosts", hosts: [...(entry.hosts ?? hostNames)].sort(), maxSteal };
+    return { ...entry, name, source: "hosts", hosts: [...(entry.hosts ?? hostNames)].sort(), maxSteal, dataFolder };
   }
   const machines = Object.entries(entry.machines)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -63,7 +64,8 @@ export function completePool(
       nodeAddress: nodeAddress ?? endpoint.address,
       hypervisors: hypervisors ?? (rest.plan === "metal" ? ["none"] : ["kvm"]),
     }));
-  return { name, source: "machines", role: entry.role, labels: entry.labels, taints: entry.taints, machines };
+  const { role, labels, taints, maxFsync } = entry;
+  return { name, source: "machines", role, labels, taints, maxFsync, dataFolder, machines };
 }
 
 /** Addresses of the control planes, in the order of their nodes. */

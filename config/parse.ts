@@ -62,6 +62,7 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
   const environment = section("environment") ?? "development";
   const ssh = section("ssh");
   const timeouts = section("timeouts");
+  const evidence = section("evidence");
   const image = section("image");
   const network = section("network");
   const kubernetes = section("kubernetes");
@@ -79,6 +80,7 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
     environment,
     ssh,
     timeouts,
+    evidence,
     hosts,
     image,
     network,

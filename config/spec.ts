@@ -12,6 +12,7 @@ export interface StackSpec {
   readonly environment: Environment;
   readonly ssh: SshSpec;
   readonly timeouts: TimeoutsSpec;
+  readonly evidence: EvidenceSpec;
   /** KVM hosts from which machines are carved, in the order of their names. */
   readonly hosts: readonly HostSpec[];
   readonly image?: ImageSpec;
@@ -46,6 +47,22 @@ export interface TimeoutsSpec {
   readonly kubeadm: Milliseconds;
   /** A Helm release or a Deployment until it is ready; default 10m. */
   readonly rollout: Milliseconds;
+}
+
+/** How machines are measured before anything is installed on them. */
+export interface EvidenceSpec {
+  /** Older evidence is measured again by `up`; default 30 days. */
+  readonly maxAge: Milliseconds;
+  /** Over which steal is measured; whole seconds, default 10s. */
+  readonly window: Milliseconds;
+  readonly fsync: {
+    /** Writers at once, one run of fio each; default 1, 2 and 4. The fewest are judged. */
+    readonly writers: readonly number[];
+    /** Written by each; default 22 MiB. */
+    readonly size: Bytes;
+    /** Limit of one run; whole seconds, default 10s. */
+    readonly time: Milliseconds;
+  };
 }
 
 /** Where one SSH server is and what proves that it is the right one. */
@@ -123,6 +140,10 @@ interface PoolCommon {
   readonly labels: Readonly<Record<string, string>>;
   /** Taints that the nodes register with. */
   readonly taints: readonly TaintSpec[];
+  /** 99th percentile of fdatasync in the data folder; above it a control plane is refused in production. Default 10 ms. */
+  readonly maxFsync: Milliseconds;
+  /** Folder whose disk is measured; default /var/lib/etcd on control planes, else /var/lib. */
+  readonly dataFolder: string;
 }
 
 /** As in a Kubernetes node's spec. */

@@ -47,6 +47,13 @@ export function parseDuration(text: string): Milliseconds {
   return duration as Milliseconds;
 }
 
+/** "30d" → 2592000000: how old something may be. Units: h, d; nothing waits for it, so no timer limits it. */
+export function parseAge(text: string): Milliseconds {
+  const match = /^([1-9]\d{0,3})\s*(h|d)$/.exec(text.trim());
+  if (!match) throw new Error("write a whole number and one of h, d, such as 30d");
+  return (Number(match[1]) * (match[2] === "d" ? 24 : 1) * TIME_UNITS.h) as Milliseconds;
+}
+
 /** The shortest exact form: 90000 → "90s", 60000 → "1m". */
 export function formatDuration(duration: Milliseconds): string {
   for (const unit of ["h", "m", "s"] as const) {

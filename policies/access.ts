@@ -8,6 +8,7 @@ const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   "kvmesh:index:CoreLease": ["host"],
   "kvmesh:index:Domain": ["host"],
   "kvmesh:index:Machine": ["endpoint"],
+  "kvmesh:index:Evidence": ["endpoint"],
   "kvmesh:index:NodeRuntime": ["endpoint"],
   "kvmesh:index:ControlPlane": ["endpoint"],
   "kvmesh:index:Member": ["endpoint", "controlPlane"],

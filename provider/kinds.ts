@@ -6,6 +6,7 @@ import { hostKeyKind } from "./hostkey/hostkey";
 import { imageKind } from "./image/image";
 import { chartKind } from "./chart/kind";
 import { controlPlaneKind } from "./controlplane/kind";
+import { evidenceKind } from "./evidence/kind";
 import { machineKind } from "./machine/kind";
 import { memberKind } from "./member/kind";
 import { nodeRuntimeKind } from "./noderuntime/kind";
@@ -20,6 +21,7 @@ export const kinds: readonly AnyKind[] = [
   anyKind(coreLeaseKind),
   anyKind(domainKind),
   anyKind(machineKind),
+  anyKind(evidenceKind),
   anyKind(nodeRuntimeKind),
   anyKind(controlPlaneKind),
   anyKind(memberKind),

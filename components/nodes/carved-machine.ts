@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CarvedPoolSpec, HostSpec, NetworkSpec, TimeoutsSpec } from "../../config/spec";
+import type { CarvedPoolSpec, EvidenceSpec, HostSpec, NetworkSpec, TimeoutsSpec } from "../../config/spec";
 import { parseCidr } from "../../config/ipv4";
 import {
   CoreLease,
   Domain,
+  Evidence,
   HostKey,
   Machine,
   Volume,
@@ -14,6 +15,7 @@ import {
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
 import { dataDisks, mountScript } from "./data-disk";
+import { evidenceSettings } from "./evidence";
 import type { Placement } from "./placement";
 
 export interface CarvedMachineArgs {
@@ -27,11 +29,13 @@ export interface CarvedMachineArgs {
   readonly address: string;
   readonly authorizedKeys: readonly string[];
   readonly timeouts: TimeoutsSpec;
+  readonly evidence: EvidenceSpec;
 }
 
 /** One virtual machine on one host: its cores leased, its host key pinned before it exists, checked from inside. */
 export class CarvedMachine extends pulumi.ComponentResource {
   readonly node: ReadyNode;
+  readonly evidence: Evidence;
 
   constructor(name: string, args: CarvedMachineArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kvmesh:nodes:CarvedMachine", name, {}, opts);
@@ -137,6 +141,28 @@ export class CarvedMachine extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [domain] },
     );
+    this.evidence = new Evidence(
+      name,
+      {
+        endpoint,
+        owner,
+        name,
+        plan: pool.cpu,
+        vcpus: pool.vcpus,
+        hypervisors: [host.accelerator],
+        maxStealPercent: pool.maxSteal,
+        ...evidenceSettings(pool, args.evidence),
+        host: host.endpoint,
+        domain: {
+          vcpuPins: placement.vcpuPins,
+          emulatorPin: threads,
+          ioThreadPin: threads,
+          numaNode: placement.numaNode,
+        },
+        identity: domain.uuid,
+      },
+      { parent: this, dependsOn: [machine] },
+    );
 
     this.node = {
       name,
@@ -148,7 +174,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       nodeAddress: args.address,
       host: host.name,
       identity: domain.uuid,
-      ready: [machine],
+      ready: [machine, this.evidence],
     };
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }

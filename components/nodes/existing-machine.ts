@@ -1,18 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ExistingMachineSpec, ExistingPoolSpec, TimeoutsSpec } from "../../config/spec";
-import { Machine, type OwnerArgs } from "../../provider/sdk";
+import type { EvidenceSpec, ExistingMachineSpec, ExistingPoolSpec, TimeoutsSpec } from "../../config/spec";
+import { Evidence, Machine, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
+import { evidenceSettings } from "./evidence";
 
 export interface ExistingMachineArgs {
   readonly owner: OwnerArgs;
   readonly pool: ExistingPoolSpec;
   readonly machine: ExistingMachineSpec;
   readonly timeouts: TimeoutsSpec;
+  readonly evidence: EvidenceSpec;
 }
 
 /** A rented instance or bare metal: checked from inside, never created or destroyed. */
 export class ExistingMachine extends pulumi.ComponentResource {
   readonly node: ReadyNode;
+  readonly evidence: Evidence;
 
   constructor(name: string, args: ExistingMachineArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kvmesh:nodes:ExistingMachine", name, {}, opts);
@@ -33,6 +36,22 @@ export class ExistingMachine extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    this.evidence = new Evidence(
+      name,
+      {
+        endpoint: spec.endpoint,
+        owner,
+        name,
+        plan: spec.plan,
+        vcpus: spec.vcpus,
+        hypervisors: spec.hypervisors,
+        maxStealPercent: spec.maxSteal,
+        ...evidenceSettings(pool, args.evidence),
+        // A reinstalled machine has other host keys.
+        identity: spec.endpoint.hostKey,
+      },
+      { parent: this, dependsOn: [machine] },
+    );
     this.node = {
       name,
       pool: pool.name,
@@ -43,7 +62,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       nodeAddress: spec.nodeAddress,
       // A reinstalled machine has other host keys; whoever changes the pinned key says so.
       identity: spec.endpoint.hostKey,
-      ready: [machine],
+      ready: [machine, this.evidence],
     };
     this.registerOutputs({ address: spec.nodeAddress });
   }

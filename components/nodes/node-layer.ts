@@ -4,10 +4,14 @@ import { formatCpuSet } from "../../config/units";
 import { Image, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { CarvedMachine } from "./carved-machine";
+import { summarizeEvidence, type EvidenceSummary } from "./evidence";
 import { ExistingMachine } from "./existing-machine";
 import { place, type MachineRequest, type Placed, type Placement } from "./placement";
 
-export type NodeLayerArgs = Pick<StackSpec, "ssh" | "timeouts" | "hosts" | "image" | "network" | "pools"> & {
+export type NodeLayerArgs = Pick<
+  StackSpec,
+  "ssh" | "timeouts" | "evidence" | "hosts" | "image" | "network" | "pools"
+> & {
   readonly owner: OwnerArgs;
   /** What the state has already; those machines stay where they are. */
   readonly placed: readonly Placed[];
@@ -32,6 +36,8 @@ export class NodeLayer extends pulumi.ComponentResource {
   /** In the order of pools and of nodes in each. */
   readonly nodes: readonly ReadyNode[];
   readonly summary: readonly NodeSummary[];
+  /** By name of the node. */
+  readonly evidence: Readonly<Record<string, pulumi.Output<EvidenceSummary>>>;
 
   constructor(name: string, args: NodeLayerArgs, opts?: pulumi.ComponentResourceOptions) {
     // Placed before anything is declared: a misfit leaves no half of a plan.
@@ -48,15 +54,17 @@ export class NodeLayer extends pulumi.ComponentResource {
 
     const nodes: ReadyNode[] = [];
     const summary: NodeSummary[] = [];
+    const evidence: Record<string, pulumi.Output<EvidenceSummary>> = {};
     for (const pool of args.pools) {
       if (pool.source === "machines") {
         for (const machine of pool.machines) {
-          const { node } = new ExistingMachine(
+          const { node, evidence: proof } = new ExistingMachine(
             machine.name,
-            { owner: args.owner, pool, machine, timeouts: args.timeouts },
+            { owner: args.owner, pool, machine, timeouts: args.timeouts, evidence: args.evidence },
             { parent: this },
           );
           nodes.push(node);
+          evidence[node.name] = summarizeEvidence(proof);
           summary.push({ ...summarize(node), location: locationText(machine.location) });
         }
         continue;
@@ -78,15 +86,18 @@ export class NodeLayer extends pulumi.ComponentResource {
             address: pool.addresses[index]!,
             authorizedKeys: args.ssh.authorizedKeys,
             timeouts: args.timeouts,
+            evidence: args.evidence,
           },
           { parent: this },
         );
         nodes.push(machine.node);
+        evidence[node] = summarizeEvidence(machine.evidence);
         summary.push({ ...summarize(machine.node), location: locationText(host.location), ...placeText(placement) });
       }
     }
     this.nodes = nodes;
     this.summary = summary;
+    this.evidence = evidence;
     this.registerOutputs({ nodes: summary });
   }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { expandAddresses, ipv4, parseCidr } from "../ipv4";
 import { parseAuthorizedKey, parseHostKey } from "../keys";
-import { parseBytes, parseCpuSet, parseDuration, parsePercent } from "../units";
+import { parseAge, parseBytes, parseCpuSet, parseDuration, parsePercent } from "../units";
 
 /** The values that stack files are made of. Descriptions here become the editors' hints (config/schema.json). */
 
@@ -41,6 +41,7 @@ export const exactVersion = (description: string) =>
 
 export const bytes = (description: string) => parsed(parseBytes, description, ["16GiB", "512MiB"]);
 export const duration = (description: string) => parsed(parseDuration, description, ["90s", "5m"]);
+export const age = (description: string) => parsed(parseAge, description, ["30d", "12h"]);
 export const cpuList = (description: string) => parsed(parseCpuSet, description, ["0,64", "0-3,8", "none"]);
 export const cidr = (description: string) => parsed((value) => parseCidr(value).text, description, ["10.0.10.0/24"]);
 export const hostKey = parsed(parseHostKey, "The server's public key as `ssh-keyscan` prints it, without the host", [

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Path } from "../problems";
 import * as field from "./fields";
 import { kubernetes } from "./kubernetes";
-import { carvedPool, existingPool, host, image, network, ssh, timeouts } from "./machines";
+import { carvedPool, evidence, existingPool, host, image, network, ssh, timeouts } from "./machines";
 import { canary, gateway, mesh, namespace, service } from "./mesh";
 
 export type { CarvedPoolEntry, EndpointEntry, ExistingPoolEntry, HostEntry } from "./machines";
@@ -16,6 +16,7 @@ export const sections = {
     .default("production"),
   ssh: ssh.prefault({}),
   timeouts: timeouts.prefault({}),
+  evidence: evidence.prefault({}),
   image: image.optional(),
   network: network.optional(),
   kubernetes,
@@ -42,6 +43,7 @@ export const SECTION_NAMES = [
   "environment",
   "ssh",
   "timeouts",
+  "evidence",
   "hosts",
   "image",
   "network",

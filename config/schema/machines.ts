@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { TaintSpec } from "../spec";
+import { parseDuration } from "../units";
 import * as field from "./fields";
 
 function parseTaint(text: string): TaintSpec {
@@ -46,6 +47,39 @@ export const timeouts = z.strictObject({
   kubeadm: field.duration("kubeadm init or join of one machine").prefault("10m"),
   rollout: field.duration("A Helm release or a Deployment until it is ready").prefault("10m"),
 });
+
+/** A limit in whole seconds, because that is what the tools on the machines take. */
+const seconds = (description: string, most: number) =>
+  field.parsed(
+    (text) => {
+      const duration = parseDuration(text);
+      if (duration % 1000 !== 0 || duration < 1000 || duration > most * 1000) {
+        throw new Error(`write whole seconds from 1s to ${most}s`);
+      }
+      return duration;
+    },
+    description,
+    ["10s"],
+  );
+
+export const evidence = z
+  .strictObject({
+    maxAge: field.age("Older evidence is measured again by `up`").prefault("30d"),
+    window: seconds("Over which steal is measured, with every vCPU busy", 300).prefault("10s"),
+    fsync: z
+      .strictObject({
+        writers: z
+          .array(field.count("Writers at once", 1, 64))
+          .min(1)
+          .meta({ description: "One run of fio each; the fewest are judged, the others only told" })
+          .default([1, 2, 4]),
+        size: field.bytes("Written by each writer").prefault("22MiB"),
+        time: seconds("A run ends after so long, whatever is written by then", 300).prefault("10s"),
+      })
+      .meta({ description: "fio, writing as etcd writes" })
+      .prefault({}),
+  })
+  .meta({ description: "How machines are measured before anything is installed on them" });
 
 export const host = z.strictObject({
   endpoint,
@@ -101,6 +135,14 @@ export const network = z.strictObject({
 const pool = {
   role: z.enum(["control-plane", "worker"]),
   labels: field.labels.meta({ description: "Kubernetes node labels" }).default({}),
+  maxFsync: field
+    .duration(
+      "99th percentile of fdatasync above this refuses a control plane in production, and is warned of elsewhere",
+    )
+    .prefault("10ms"),
+  dataFolder: field
+    .absolutePath("Folder whose disk is measured; default /var/lib/etcd on control planes, else /var/lib")
+    .optional(),
   taints: z
     .array(field.parsed(parseTaint, "Taint that the pool's nodes register with", ["dedicated=batch:NoSchedule"]))
     .default([]),

@@ -19,7 +19,7 @@ export interface Change {
   readonly property: string;
   /** `live`: on the running machine. `reboot`: at its next start. `replace`: a new one. `record`: only in state. */
   readonly effect: "live" | "reboot" | "replace" | "record";
-  /** Why it takes effect so, for a person who reads the plan. */
+  /** Why it takes effect so, or at all; for a person who reads the plan. */
   readonly reason?: string;
 }
 

@@ -2,20 +2,8 @@ import { UserError } from "../core/kind";
 import { ASK, parseAnswers } from "../node/answers";
 import type { Evidence } from "./schema";
 
-/** Everything that is measured inside a machine, in one script and one round trip. It changes nothing. */
-export function probeScript(cloudInitTimeoutSeconds: number): string {
-  return `${ASK}
-ask cloudInit
-# The file is made before any service starts on a boot on which cloud-init runs; without it, waiting would never end.
-if [ -e /run/cloud-init/enabled ] && command -v cloud-init >/dev/null; then
-  timeout ${Math.ceil(cloudInitTimeoutSeconds)} cloud-init status --wait --long 2>/dev/null
-  [ $? -eq 124 ] && printf '\\nstatus: running\\n'
-else
-  echo 'status: absent'
-fi
-ask stat1; head -n 1 /proc/stat
-ask hypervisor
-if command -v systemd-detect-virt >/dev/null; then
+/** Prints what the machine runs on, in systemd-detect-virt's words, also where there is no systemd. */
+export const HYPERVISOR = `if command -v systemd-detect-virt >/dev/null; then
   container=$(systemd-detect-virt --container) || true
   if [ "$container" != none ]; then echo "$container"; else systemd-detect-virt --vm || true; fi
 elif [ -e /proc/vz ] && [ ! -e /proc/bc ]; then echo openvz
@@ -29,7 +17,22 @@ elif grep -q '^flags.* hypervisor' /proc/cpuinfo; then
     *kvm*) echo kvm ;; *qemu*) echo qemu ;; *) echo vm-other ;;
   esac
 else echo none
+fi`;
+
+/** Everything that is measured inside a machine, in one script and one round trip. It changes nothing. */
+export function probeScript(cloudInitTimeoutSeconds: number): string {
+  return `${ASK}
+ask cloudInit
+# The file is made before any service starts on a boot on which cloud-init runs; without it, waiting would never end.
+if [ -e /run/cloud-init/enabled ] && command -v cloud-init >/dev/null; then
+  timeout ${Math.ceil(cloudInitTimeoutSeconds)} cloud-init status --wait --long 2>/dev/null
+  [ $? -eq 124 ] && printf '\\nstatus: running\\n'
+else
+  echo 'status: absent'
 fi
+ask stat1; head -n 1 /proc/stat
+ask hypervisor
+${HYPERVISOR}
 ask vcpus; nproc --all 2>/dev/null || grep -c '^processor' /proc/cpuinfo
 ask memory; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask kernel; uname -r
@@ -64,7 +67,7 @@ export function parseProbe(machine: string, stdout: string, now: number): Eviden
     memoryBytes: Number(answer("memory")) * 1024,
     stealPercent: stealPercent(answer("stat1"), answer("stat2")),
     kernel: answer("kernel"),
-    rootDisk: rootDisk(rootSource, answers.get("rootDisk") ?? ""),
+    rootDisk: diskUnder(rootSource, answers.get("rootDisk") ?? ""),
     // The clock was read two seconds before the end.
     clockOffsetSeconds: Math.round(Number(answer("clock")) + 2 - now / 1000),
     cloudInit: /^status: *(.+)$/m.exec(answer("cloudInit"))?.[1] ?? "unknown",
@@ -89,8 +92,10 @@ interface BlockDevice {
   readonly children?: readonly BlockDevice[];
 }
 
-/** The disk under the root file system: the last device of lsblk's inverse tree (partition, LVM or LUKS → disk). */
-function rootDisk(source: string, lsblk: string): Evidence["rootDisk"] {
+export type Disk = Evidence["rootDisk"];
+
+/** The disk under a device: the last one of lsblk's inverse tree (partition, LVM or LUKS → disk). */
+export function diskUnder(source: string, lsblk: string): Disk {
   if (!lsblk.startsWith("{")) return { device: source, transport: "unknown", rotational: false };
   let device = (JSON.parse(lsblk) as { blockdevices: readonly BlockDevice[] }).blockdevices[0];
   while (device?.children?.[0] !== undefined) device = device.children[0];

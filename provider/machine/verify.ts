@@ -1,7 +1,7 @@
 import { CONTAINERS, type Evidence, type MachineInputs } from "./schema";
 
 /** A clock farther off than this makes certificates and tokens of the cluster invalid on arrival. */
-const MAX_CLOCK_OFFSET_SECONDS = 60;
+export const MAX_CLOCK_OFFSET_SECONDS = 60;
 
 /** Every requirement that the evidence does not meet: measured, required, remedy. Empty: the machine is fit. */
 export function unmet(inputs: MachineInputs, evidence: Evidence): string[] {

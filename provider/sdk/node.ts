@@ -39,6 +39,75 @@ export class Machine extends pulumi.CustomResource {
   }
 }
 
+export interface EvidenceArgs {
+  readonly endpoint: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Node name. */
+  readonly name: string;
+  readonly role: "control-plane" | "worker";
+  readonly plan: "dedicated" | "metal" | "shared";
+  readonly vcpus: number;
+  readonly hypervisors: readonly string[];
+  /** Of steal seen from inside, and of waiting vCPUs seen from the host. */
+  readonly maxStealPercent: number;
+  /** 99th percentile of fdatasync, milliseconds. Production control planes above it are refused, others warned of. */
+  readonly maxFsyncMs: number;
+  /** Folder whose disk is measured; it need not be there yet. */
+  readonly directory: string;
+  /** For steal; seconds, default 10. */
+  readonly windowSeconds?: number;
+  /** One run of fio each; default 1, 2 and 4. The fewest are judged, the others only told. */
+  readonly fsyncWriters?: readonly number[];
+  /** Written by each writer; default 22 MiB, etcd's own recipe. */
+  readonly fsyncBytes?: number;
+  /** A run of fio ends after so long; default 10. */
+  readonly fsyncSeconds?: number;
+  /** Older evidence is measured again by `up`; seconds, default 30 days. */
+  readonly maxAgeSeconds?: number;
+  /** Of a carved machine: the host, and what its domain declares. */
+  readonly host?: EndpointArgs;
+  readonly domain?: {
+    readonly vcpuPins: readonly number[];
+    readonly emulatorPin: readonly number[];
+    readonly ioThreadPin: readonly number[];
+    readonly numaNode?: number;
+  };
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** The record of a measurement, as docs/evidence.md describes it. */
+export interface EvidenceRecord {
+  readonly schema: 1;
+  readonly machine: string;
+  readonly takenAt: string;
+  readonly verdict: "pass" | "warn" | "fail";
+  readonly values: readonly {
+    readonly id: string;
+    readonly what: string;
+    readonly measured: string | number | null;
+    readonly unit?: string;
+    readonly limit: string | number | null;
+    readonly verdict: string;
+    readonly note?: string;
+  }[];
+}
+
+/** What was measured of a machine, from its host and from inside, before anything is installed on it. */
+export class Evidence extends pulumi.CustomResource {
+  declare readonly record: pulumi.Output<EvidenceRecord>;
+  /** "sha256:<hex>" of the record's canonical JSON. */
+  declare readonly digest: pulumi.Output<string>;
+  declare readonly takenAt: pulumi.Output<string>;
+  constructor(name: string, args: EvidenceArgs, opts?: pulumi.CustomResourceOptions) {
+    super(
+      "kvmesh:index:Evidence",
+      name,
+      { ...args, record: undefined, digest: undefined, takenAt: undefined, contradictions: undefined },
+      opts,
+    );
+  }
+}
+
 export interface NodeRuntimeArgs {
   readonly endpoint: EndpointArgs;
   readonly owner: OwnerArgs;

@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { parse } from "yaml";
 import { NodeLayer, PlacementError } from "../../components/nodes";
 import { parseStack, type StackSpec } from "../../config";
+import { Evidence } from "../../provider/sdk";
 import { exampleHostKey } from "../support/hosts";
 import { find, recordResources, type RecordedResource } from "../support/recorded-resources";
 
@@ -23,6 +24,18 @@ const outputs = {
   "kvmesh:index:Image": { path: "/var/lib/kvmesh/base.qcow2" },
   "kvmesh:index:Volume": { path: "/var/lib/kvmesh/disk.qcow2" },
   "kvmesh:index:Domain": { uuid: "0b6f0f3c-0000-4000-8000-000000000001" },
+  "kvmesh:index:Evidence": {
+    record: {
+      takenAt: "2026-11-22T06:00:00.000Z",
+      verdict: "pass",
+      values: [
+        { id: "steal", measured: 0.1, unit: "%" },
+        { id: "fsync-p50-1", measured: 0.4, unit: "ms" },
+        { id: "fsync-p99-1", measured: 1.25, unit: "ms" },
+      ],
+    },
+    digest: "sha256:00",
+  },
 };
 
 /** What NodeLayer declares for a stack, and the layer itself. */
@@ -80,6 +93,34 @@ describe("NodeLayer", function () {
     const endpoint = machine.inputs["endpoint"] as Record<string, unknown>;
     expect(endpoint).to.deep.include({ address: "10.20.0.22", user: "root", hostKey: exampleHostKey() });
     expect(endpoint["bastion"]).to.deep.include({ address: "192.0.2.11" });
+  });
+
+  it("measures each machine after it answers, against what its domain declares, before anything waits for it", async () => {
+    const { layer, resources } = await declared(production());
+    const { inputs, dependsOn } = find(resources, "kvmesh:index:Evidence", "nor-control-0");
+    expect(inputs).to.deep.include({
+      role: "control-plane",
+      plan: "dedicated",
+      maxFsyncMs: 10,
+      maxStealPercent: 1,
+      directory: "/var/lib/etcd",
+      windowSeconds: 10,
+      fsyncWriters: [1, 2, 4],
+      fsyncBytes: 22 * 2 ** 20,
+      maxAgeSeconds: 30 * 86_400,
+      domain: { vcpuPins: [1, 65, 2, 66], emulatorPin: [0, 64], ioThreadPin: [0, 64], numaNode: 0 },
+    });
+    expect(dependsOn).to.include("nor-control-0");
+    expect(find(resources, "kvmesh:index:Evidence", "nor-worker-0").inputs["directory"]).to.equal("/var/lib");
+    expect(layer.nodes[0]!.ready.some((one) => one instanceof Evidence)).to.equal(true);
+    const shown = await new Promise((resolve) => void layer.evidence["nor-control-0"]!.apply(resolve));
+    expect(shown).to.deep.equal({
+      verdict: "pass",
+      takenAt: "2026-11-22T06:00:00.000Z",
+      fsyncP99: "1.25 ms",
+      steal: "0.1 %",
+      digest: "sha256:00",
+    });
   });
 
   it("puts the control planes on three hosts and says so in its summary", async () => {
@@ -140,7 +181,11 @@ describe("NodeLayer", function () {
     );
     const { layer, resources } = await declared(spec);
     const ofMachine = resources.filter(({ name }) => name === "metal-1").map(({ type }) => type);
-    expect(ofMachine).to.have.members(["kvmesh:nodes:ExistingMachine", "kvmesh:index:Machine"]);
+    expect(ofMachine).to.have.members([
+      "kvmesh:nodes:ExistingMachine",
+      "kvmesh:index:Machine",
+      "kvmesh:index:Evidence",
+    ]);
     expect(find(resources, "kvmesh:index:Machine", "metal-1").inputs).to.deep.include({
       source: "existing",
       plan: "metal",

@@ -35,6 +35,7 @@ async function composed(stack: string): Promise<Composed> {
       },
       {
         "kvmesh:index:HostKey": { publicKey: "ssh-ed25519 AAAA", privateKey: "private" },
+        "kvmesh:index:Evidence": { record: { takenAt: "", verdict: "pass", values: [] }, digest: "" },
         "kvmesh:index:ControlPlane": { kubeconfig: "apiVersion: v1", caCertHash: HASH },
         "kvmesh:index:Chart": { path: ".kvmesh/charts/some-chart" },
       },
@@ -57,7 +58,7 @@ for (const [stack, cluster] of [
     });
 
     it("is six machines with a key, a lease, a disk and a check each, on three hosts with one image each", () => {
-      for (const kind of ["HostKey", "CoreLease", "Volume", "Domain", "Machine", "NodeRuntime"])
+      for (const kind of ["HostKey", "CoreLease", "Volume", "Domain", "Machine", "Evidence", "NodeRuntime"])
         expect(count(`kvmesh:index:${kind}`), kind).to.equal(6);
       expect(count("kvmesh:index:Image")).to.equal(3);
     });
@@ -94,9 +95,11 @@ for (const [stack, cluster] of [
     it("hands out its kubeconfig as a secret, and nothing else that is one", async () => {
       const { kubeconfig, ...others } = made.outputs;
       expect(await pulumi.isSecret(kubeconfig as pulumi.Output<string>)).to.equal(true);
-      expect(Object.keys(others).sort()).to.deep.equal(["api", "canaries", "nodes", "versions"]);
+      expect(Object.keys(others).sort()).to.deep.equal(["api", "canaries", "evidence", "nodes", "versions"]);
       expect(others["nodes"]).to.have.length(6);
-      expect(JSON.stringify(others)).not.to.match(/PRIVATE|private|apiVersion/);
+      const { evidence, ...plain } = others;
+      expect(Object.keys(evidence as object)).to.have.length(6);
+      expect(JSON.stringify(plain)).not.to.match(/PRIVATE|private|apiVersion/);
     });
   });
 }

@@ -59,6 +59,8 @@ export class LocalMachine implements Transport {
       child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
       child.on("error", reject);
       child.on("close", (code) => resolve({ code: code ?? 255, stdout, stderr }));
+      // A script that reads no input may have ended before it is written.
+      child.stdin.on("error", () => undefined);
       child.stdin.end(options.stdin ?? "");
     });
   }

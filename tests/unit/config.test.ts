@@ -90,6 +90,8 @@ describe("parseStack", () => {
       role: "control-plane",
       labels: {},
       taints: [],
+      maxFsync: 10,
+      dataFolder: "/var/lib/etcd",
       machines: [
         {
           ...machine,

@@ -13,6 +13,7 @@ import type { SshServerOptions } from "./ssh-server";
 import { qemuImg } from "./qemu-img";
 import { ToolServer } from "./tool-server";
 import { isoinfo } from "./seed";
+import { showLibvirtd } from "./threads";
 import { installTools } from "./tools";
 import { virsh } from "./virsh";
 
@@ -54,6 +55,7 @@ export class SimulatedHost {
     }
     const hardware = { cpus: options.cpus ?? 8, memoryBytes: options.memoryBytes ?? 64 * 2 ** 30 };
     const tools = installHardware(root, hardware);
+    showLibvirtd(root);
     const gate: Gate = {};
     const toolServer = new ToolServer({
       virsh: async (args) => {

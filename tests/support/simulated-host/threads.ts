@@ -31,7 +31,34 @@ export function showProcess(root: string, { name: machine, pid = 0 }: RunningMac
     fs.mkdirSync(folder, { recursive: true });
     fs.writeFileSync(path.join(folder, "comm"), `${name}\n`);
     fs.writeFileSync(path.join(folder, "status"), `Name:\t${name}\nCpus_allowed_list:\t${cpus}\n`);
+    // Time that it ran, time that it waited for a CPU, how often it was put on one.
+    fs.writeFileSync(path.join(folder, "schedstat"), "5000000 1000 7\n");
+    fs.writeFileSync(path.join(folder, "cgroup"), `0::/machine.slice/${machine}/vcpu\n`);
   });
+  const kib = Number(text(xml, "memory")) || 65536;
+  fs.writeFileSync(path.join(root, `proc/${pid}/numa_maps`), numaMaps(kib));
+  const cgroup = path.join(root, `sys/fs/cgroup/machine.slice/${machine}/vcpu`);
+  fs.mkdirSync(cgroup, { recursive: true });
+  fs.writeFileSync(path.join(cgroup, "cpu.max"), "max 100000\n");
+}
+
+/** A library, the heap, and the machine's memory, all of it on node 0. */
+function numaMaps(kib: number): string {
+  return [
+    "7f10a0000000 default file=/usr/lib/libc.so.6 mapped=400 N0=100 N1=300 kernelpagesize_kB=4",
+    "7f10b0000000 bind:0 heap anon=900 dirty=900 N0=900 kernelpagesize_kB=4",
+    `7f10c0000000 bind:0 anon=${kib / 4} dirty=${kib / 4} active=0 N0=${Math.max(16384, kib / 4)} kernelpagesize_kB=4`,
+    "",
+  ].join("\n");
+}
+
+/** libvirtd itself: its pid lies beside those of the machines, and it may run anywhere. */
+export function showLibvirtd(root: string): void {
+  const folder = path.join(root, "proc/700/task/700");
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(root, "run/libvirt/qemu/driver.pid"), "700");
+  fs.writeFileSync(path.join(folder, "comm"), "libvirtd\n");
+  fs.writeFileSync(path.join(folder, "status"), "Name:\tlibvirtd\nCpus_allowed_list:\t0-7\n");
 }
 
 export function hideProcess(root: string, { name, pid }: RunningMachine): void {
