@@ -174,7 +174,8 @@ export function judgeWaiting(
       return start === undefined ? [] : [(thread.waitedNs - start) / 1e9 / seconds];
     });
   if (shares.length === 0 || !(seconds > 0)) return [];
-  const worst = Math.round(Math.max(...shares) * 1000) / 10;
+  // The clock is read a moment before the threads.
+  const worst = Math.min(100, Math.round(Math.max(...shares) * 1000) / 10);
   const what = `time that a vCPU waited for its CPU, the most of ${shares.length}, over ${Math.round(seconds)} s`;
   const value = { id: "vcpu-wait", what, measured: worst, unit: "%" as const };
   if (inputs.plan === "shared") return [{ ...value, limit: null, verdict: "info" }];
