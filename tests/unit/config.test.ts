@@ -2,7 +2,7 @@ import { expect } from "chai";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
-import { ConfigError, parseStack, rawConfig, type Problem } from "../../config";
+import { ConfigError, formatProblem, parseStack, rawConfig, type Problem } from "../../config";
 import { stackFileSchema } from "../../config/schema";
 import { exampleHostKey } from "../support/hosts";
 import { problemsOf, rawStack, specOf, STACK_FACTS as FACTS, type Tree } from "../support/stack";
@@ -315,7 +315,7 @@ describe("parseStack", () => {
       const warnings: Problem[] = [];
       const readFacts = () => ({ ...FACTS, foreign });
       const warn = (warning: Problem) => void warnings.push(warning);
-      parseStack(raw({ "hosts.a.tolerate": tolerate }), { stack: "dev", readFacts, warn });
+      parseStack(rawStack({ "hosts.a.tolerate": tolerate }), { stack: "dev", readFacts, warn });
       return warnings.map(formatProblem);
     };
     expect(warned([])[0]).to.match(/^hosts\.a\.facts: found "legacy"; it is not ours, and 2 of its vCPUs float/);
