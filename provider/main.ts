@@ -1,7 +1,6 @@
 import { serve } from "./core/server";
 import { kinds } from "./kinds";
 import { bindTransport } from "./transport/bind";
-import { SshTransport } from "./transport/ssh";
 
 const VERSION = "0.1.0";
 
@@ -15,7 +14,8 @@ serve({
   kinds,
   version: VERSION,
   engine,
-  connect: (settings) => new SshTransport(settings),
+  // A preview connects to nothing: it need not wait for the SSH library to load.
+  connect: async (settings) => new (await import("./transport/ssh.js")).SshTransport(settings),
   bind: bindTransport,
 }).catch((error: unknown) => {
   process.stderr.write(`the kvmesh plugin could not start: ${String(error)}\n`);

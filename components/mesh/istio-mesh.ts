@@ -1,4 +1,5 @@
-import * as k8s from "@pulumi/kubernetes";
+import { Namespace } from "@pulumi/kubernetes/core/v1";
+import { Release } from "@pulumi/kubernetes/helm/v3/release";
 import * as pulumi from "@pulumi/pulumi";
 import type { Environment, MeshSpec, TimeoutsSpec } from "../../config/spec";
 import { chartFolders, type IstioChart } from "./charts";
@@ -42,14 +43,14 @@ export class IstioMesh extends pulumi.ComponentResource {
     const chart = chartFolders(args.spec.charts, args.spec.version);
     super("kvmesh:mesh:IstioMesh", name, {}, opts);
 
-    const namespace = (ns: string, labels: Record<string, string>): k8s.core.v1.Namespace =>
-      new k8s.core.v1.Namespace(`${name}-${ns}`, { metadata: { name: ns, labels } }, childOptions(this, opts));
+    const namespace = (ns: string, labels: Record<string, string>): Namespace =>
+      new Namespace(`${name}-${ns}`, { metadata: { name: ns, labels } }, childOptions(this, opts));
     const release = (
       child: string,
       what: { chart: IstioChart; namespace: string; values: ChartValues },
       dependsOn: readonly pulumi.Resource[],
-    ): k8s.helm.v3.Release =>
-      new k8s.helm.v3.Release(
+    ): Release =>
+      new Release(
         `${name}-${child}`,
         {
           name: child,

@@ -1,4 +1,4 @@
-import * as k8s from "@pulumi/kubernetes";
+import { Namespace, NamespacePatch } from "@pulumi/kubernetes/core/v1";
 import * as pulumi from "@pulumi/pulumi";
 import type { NamespaceSpec } from "../../config/spec";
 import { MeshInputError } from "./errors";
@@ -14,15 +14,15 @@ export type MeshNamespaceArgs = Omit<NamespaceSpec, "mtls">;
  */
 export class MeshNamespace extends pulumi.ComponentResource {
   /** What workloads of the namespace depend on. */
-  readonly namespace: k8s.core.v1.Namespace | k8s.core.v1.NamespacePatch;
+  readonly namespace: Namespace | NamespacePatch;
 
   constructor(name: string, args: MeshNamespaceArgs, opts?: pulumi.ComponentResourceOptions) {
     const metadata = { name: args.name, labels: namespaceLabels(args) };
     super("kvmesh:mesh:MeshNamespace", name, {}, opts);
     const child = childOptions(this, opts);
     this.namespace = args.existing
-      ? new k8s.core.v1.NamespacePatch(`${name}-labels`, { metadata }, child)
-      : new k8s.core.v1.Namespace(`${name}-namespace`, { metadata }, child);
+      ? new NamespacePatch(`${name}-labels`, { metadata }, child)
+      : new Namespace(`${name}-namespace`, { metadata }, child);
     this.registerOutputs({ namespace: args.name });
   }
 }

@@ -1,4 +1,4 @@
-import * as k8s from "@pulumi/kubernetes";
+import { CustomResource } from "@pulumi/kubernetes/apiextensions/customResource";
 import type * as pulumi from "@pulumi/pulumi";
 import type { DestinationRuleSpec, GatewayManifestSpec, PeerAuthenticationSpec, VirtualServiceSpec } from "./api";
 
@@ -12,7 +12,7 @@ export interface ObjectRef {
  * One typed class an Istio kind. They are ordinary resources of the Kubernetes provider
  * (`kubernetes:networking.istio.io/v1:Gateway`, …), so policies and `pulumi refresh` see them like any other object.
  */
-abstract class IstioObject<Spec extends object> extends k8s.apiextensions.CustomResource {
+abstract class IstioObject<Spec extends object> extends CustomResource {
   declare readonly spec: pulumi.Output<Spec>;
 
   protected constructor(

@@ -1,4 +1,6 @@
-import * as k8s from "@pulumi/kubernetes";
+import { Deployment } from "@pulumi/kubernetes/apps/v1";
+import { Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
+import type { apps, core } from "@pulumi/kubernetes/types/input";
 import * as pulumi from "@pulumi/pulumi";
 import type { ResourcesSpec, ServiceSpec, ServiceVersionSpec } from "../../config/spec";
 import { MeshInputError } from "./errors";
@@ -22,14 +24,14 @@ const defaultResources: ResourcesSpec = {
 
 /** A Service, its ServiceAccount (the workload's identity in the mesh) and one Deployment a version. */
 export class VersionedService extends pulumi.ComponentResource {
-  readonly service: k8s.core.v1.Service;
-  readonly deployments: readonly k8s.apps.v1.Deployment[];
+  readonly service: Service;
+  readonly deployments: readonly Deployment[];
 
   constructor(name: string, args: VersionedServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     checkVersions(args);
     super("kvmesh:mesh:VersionedService", name, {}, opts);
     const ref = { name: args.name, namespace: args.namespace, labels: { app: args.name } };
-    const account = new k8s.core.v1.ServiceAccount(
+    const account = new ServiceAccount(
       `${name}-account`,
       { metadata: ref, automountServiceAccountToken: false },
       childOptions(this, opts),
@@ -37,7 +39,7 @@ export class VersionedService extends pulumi.ComponentResource {
     const timeout = args.rolloutTimeout === undefined ? undefined : `${Math.ceil(args.rolloutTimeout / 1000)}s`;
     this.deployments = args.versions.map(
       (version) =>
-        new k8s.apps.v1.Deployment(
+        new Deployment(
           `${name}-${version.name}`,
           {
             metadata: { ...versionRef(args, version), namespace: args.namespace },
@@ -50,7 +52,7 @@ export class VersionedService extends pulumi.ComponentResource {
         ),
     );
     // After the Deployments: the provider waits until a Service has endpoints, which it then has at once.
-    this.service = new k8s.core.v1.Service(
+    this.service = new Service(
       `${name}-service`,
       { metadata: ref, spec: serviceSpec(args) },
       childOptions(this, opts, this.deployments),
@@ -60,17 +62,14 @@ export class VersionedService extends pulumi.ComponentResource {
 }
 
 /** The port is named `http`: that is how Istio knows that it may route by request, and not only by connection. */
-export function serviceSpec(args: VersionedServiceArgs): k8s.types.input.core.v1.ServiceSpec {
+export function serviceSpec(args: VersionedServiceArgs): core.v1.ServiceSpec {
   return {
     selector: { app: args.name },
     ports: [{ name: "http", port: args.port, targetPort: args.targetPort }],
   };
 }
 
-export function deploymentSpec(
-  args: VersionedServiceArgs,
-  version: ServiceVersionSpec,
-): k8s.types.input.apps.v1.DeploymentSpec {
+export function deploymentSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): apps.v1.DeploymentSpec {
   const { labels } = versionRef(args, version);
   return {
     replicas: version.replicas,
@@ -80,7 +79,7 @@ export function deploymentSpec(
 }
 
 /** Passes Pod Security `restricted` as it is written; the sidecar is added by the cluster afterwards. */
-function podSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): k8s.types.input.core.v1.PodSpec {
+function podSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): core.v1.PodSpec {
   const user = args.runAsUser ?? 65532;
   return {
     serviceAccountName: args.name,

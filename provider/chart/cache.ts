@@ -3,7 +3,6 @@ import * as path from "node:path";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { extract, list } from "tar";
 import { UserError } from "../core/kind";
 import type { ChartInputs } from "./schema";
 
@@ -43,6 +42,7 @@ export async function unpack(inputs: ChartInputs, archive: Buffer, checkout = pr
   const chart = `chart ${inputs.name} ${inputs.version}`;
   await inspect(inputs, chart, archive);
   fs.mkdirSync(path.dirname(target), { recursive: true });
+  const { extract } = await import("tar");
   const temporary = fs.mkdtempSync(`${target}.`);
   try {
     await pipeline(Readable.from([archive]), extract({ cwd: temporary, strict: true }));
@@ -56,6 +56,7 @@ export async function unpack(inputs: ChartInputs, archive: Buffer, checkout = pr
 }
 
 async function inspect(inputs: ChartInputs, chart: string, archive: Buffer): Promise<void> {
+  const { list } = await import("tar");
   const entries: { readonly path: string; readonly type: string; readonly size: number }[] = [];
   try {
     await pipeline(

@@ -24,7 +24,7 @@ export interface PluginOptions {
   /** Address of the engine; undefined: started by hand, attached later. */
   readonly engine: string | undefined;
   /** Makes the transport at the first call that needs one, so that preview opens nothing. */
-  readonly connect: (settings: Settings) => Transport;
+  readonly connect: (settings: Settings) => Promise<Transport>;
   /** A view of the transport whose retries are shown at one resource and whose waits end with its signal. */
   readonly bind: (transport: Transport, progress: (message: string) => void, signal: AbortSignal) => Transport;
 }
@@ -38,7 +38,7 @@ export class Plugin {
   private readonly calls = new Calls();
   private log: EngineLog;
   private settings = parseSettings({}).settings;
-  private transport: Transport | undefined;
+  private transport: Promise<Transport> | undefined;
 
   constructor(private readonly options: PluginOptions) {
     this.kinds = new Map(options.kinds.map((kind) => [kind.token, kind]));
@@ -208,7 +208,7 @@ export class Plugin {
     return this.calls.run(timeoutSeconds, async (signal, deadline) => {
       this.transport ??= this.options.connect(this.settings);
       const progress = (message: string): void => this.log.progress(urn, message);
-      const transport = this.options.bind(this.transport, progress, signal);
+      const transport = this.options.bind(await this.transport, progress, signal);
       const warn = (message: string): void => this.log.warn(urn, message);
       return handler({ transport, urn, importing: this.settings, progress, warn, signal, deadline });
     });

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import * as ssh2 from "ssh2";
 import { parse } from "yaml";
 import { z } from "zod";
 import { checkWith } from "../core/check";
@@ -30,10 +29,11 @@ export const hostKeyKind: Kind<HostKeyInputs, HostKeyOutputs> = {
   outputs: { privateKey: "stable", publicKey: "stable" },
   check: checkWith(args),
   diff: (olds, news) => changesOf<HostKeyInputs>(olds, news, { keepers: "replace" }),
-  create() {
+  async create() {
+    const { default: ssh2 } = await import("ssh2");
     const pair = ssh2.utils.generateKeyPairSync("ed25519");
     const publicKey = pair.public.split(" ", 2).join(" ");
-    return Promise.resolve({ id: fingerprint(publicKey), outputs: { privateKey: pair.private, publicKey } });
+    return { id: fingerprint(publicKey), outputs: { privateKey: pair.private, publicKey } };
   },
   read: (ctx, id, known) =>
     known ? Promise.resolve({ inputs: { keepers: known.keepers }, outputs: known }) : importHostKey(ctx, id),
