@@ -4,7 +4,7 @@ import type { Context } from "../core/kind";
 import { quote } from "../core/quote";
 import { take } from "../corelease/corelease";
 import { requireLease } from "../corelease/scripts";
-import { isOurs, markOf, sha256 } from "../libvirt/mark";
+import { isOurs, markOf } from "../libvirt/mark";
 import type { Mark } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { inspectFile, sidecarText } from "../libvirt/storage";
@@ -37,6 +37,8 @@ export interface Adoption {
 
 /** Looks only. Refuses what belongs to another stack, and what is not there. */
 export async function planAdoption(ctx: Context, host: Endpoint, machine: string, owner: Owner): Promise<Adoption> {
+  // Taken before the look, so that a change in between is seen as one.
+  const digest = (await onHost(ctx, host, `looking at machine ${machine}`, digestScript(machine))).trim();
   const seen = await inspect(ctx, host, machine);
   if (!seen) throw new UserError(`${where(host)}: there is no machine ${machine}`);
   const { name, mark } = seen.inactive;
@@ -55,7 +57,7 @@ export async function planAdoption(ctx: Context, host: Endpoint, machine: string
     ...{ inputs, uuid: seen.uuid, marked: mark !== undefined, running: seen.running, disks, unmodelled },
     unmarkable: inputs.disks.filter((disk) => disk.type !== "file").map((disk) => disk.path),
     cpus: inputs.vcpuPins.filter((cpu, i, all) => Number.isInteger(cpu) && all.indexOf(cpu) === i),
-    digest: sha256(seen.inactiveXml),
+    digest,
   };
 }
 
@@ -84,12 +86,15 @@ done)
     `lock
 n=${quote(name)}
 ${requireLease({ owner, machine: name }, cpus)}
-now=$(v dumpxml --inactive "$n")
-now=$(printf %s "$now" | sha256sum | cut -d' ' -f1)
-[ "sha256:$now" = ${quote(digest)} ] || fail 'the machine was changed meanwhile: run again'
+now=$(v dumpxml --inactive "$n" | sha256sum)
+[ "$now" = ${quote(digest)} ] || fail 'the machine was changed meanwhile: run again'
 ${marks.join("")}v metadata "$n" --uri ${quote(MARK_NS)} --key kvmesh --set ${quote(xml)} --config ${running ? "--live " : ""}>/dev/null
 `,
   );
+}
+
+function digestScript(machine: string): string {
+  return `v dumpxml --inactive ${quote(machine)} 2>/dev/null | sha256sum\n`;
 }
 
 function urnOf({ stack, project }: Owner, kind: string, name: string): string {

@@ -56,11 +56,14 @@ export function unmodelledText(name: string, paths: readonly string[]): string {
 
 /** The arguments that come nearest to a machine, whoever made it. */
 export async function readMachine(ctx: Context, host: Endpoint, owner: Owner, seen: SeenDomain): Promise<ReadMachine> {
-  const seed = seedFile(seen.inactiveXml);
+  const seed = seedFile(seen.inactive.root);
   const cloudInit = seed === undefined ? undefined : await readSeed(ctx, host, seed);
   const disk = seen.inactive.disks.find(({ path }) => path.startsWith("/"));
   const storage = posix.dirname(seed ?? disk?.path ?? "/var/lib/kvmesh/-");
-  const surroundings = { host, owner, cloudInit, storage, autostart: seen.autostart };
+  const surroundings = {
+    ...{ host, owner, storage, autostart: seen.autostart },
+    ...(cloudInit === undefined ? {} : { cloudInit }),
+  };
   const inputs = nearest(inputsOf(seen.inactive, surroundings), where(host));
   return { inputs, unmodelled: unmodelled(inputs, seen) };
 }

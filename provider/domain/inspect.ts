@@ -18,8 +18,6 @@ export interface SeenDomain {
   readonly running: boolean;
   readonly autostart: boolean;
   readonly inactive: SeenXml;
-  /** As libvirt gave it: what our arguments can't hold is only there. */
-  readonly inactiveXml: string;
   /** Of a running machine. */
   readonly live?: SeenXml;
   readonly pid?: number;
@@ -39,7 +37,6 @@ export async function inspect(ctx: Context, at: Endpoint, name: string): Promise
     running: state === "running" || state === "idle" || state === "paused",
     autostart: sections.get("autostart")?.startsWith("enable") ?? false,
     inactive: parseDomainXml(inactive),
-    inactiveXml: inactive,
     live: live === undefined ? undefined : parseDomainXml(live),
     pid: sections.has("pid") ? Number(sections.get("pid")) : undefined,
     threads: (sections.get("threads") ?? "").split("\n").flatMap(thread),

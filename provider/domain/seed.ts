@@ -1,4 +1,4 @@
-import { DOMParser } from "@xmldom/xmldom";
+import type { Element } from "@xmldom/xmldom";
 import { quote } from "../core/quote";
 import type { Context } from "../core/kind";
 import type { Endpoint } from "../transport/transport";
@@ -41,9 +41,8 @@ done
 }
 
 /** Where the seed of a machine of ours is: its disk vdz. */
-export function seedFile(xml: string): string | undefined {
-  const document = new DOMParser().parseFromString(xml, "text/xml");
-  const disk = Array.from(document.getElementsByTagName("disk")).find(
+export function seedFile(domain: Element): string | undefined {
+  const disk = Array.from(domain.getElementsByTagName("disk")).find(
     (element) => element.getElementsByTagName("target").item(0)?.getAttribute("dev") === "vdz",
   );
   return disk?.getElementsByTagName("source").item(0)?.getAttribute("file") ?? undefined;

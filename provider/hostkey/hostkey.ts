@@ -45,7 +45,7 @@ export const hostKeyKind: Kind<HostKeyInputs, HostKeyOutputs> = {
 async function importHostKey(ctx: Context, id: string): Promise<Seen<HostKeyInputs, HostKeyOutputs> | undefined> {
   const { host, rest: machine } = parseImportId(ctx, id, "MACHINE");
   const seen = await inspect(ctx, host, machine);
-  const path = seen && seedFile(seen.inactiveXml);
+  const path = seen && seedFile(seen.inactive.root);
   const seed = path === undefined ? undefined : await readSeed(ctx, host, path);
   const keys = z
     .object({ ssh_keys: z.object({ ed25519_private: z.string(), ed25519_public: z.string() }) })

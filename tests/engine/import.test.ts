@@ -1,12 +1,49 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { expect } from "chai";
-import { EngineProject, changesIn } from "../support/engine";
+import { EngineProject, changesIn, checkout, stepsOf } from "../support/engine";
 import { SECRET, machineProgram } from "../support/machine-program";
 import { SimulatedHost } from "../support/simulated-host";
+
+/** A pool of one machine, as the program declares it; its check from inside fails, because nothing boots. */
+function poolProgram(host: SimulatedHost, image: string): string {
+  const digest = createHash("sha256").update(fs.readFileSync(image)).digest("hex");
+  const cpus = Array.from({ length: 8 }, (_, cpu) => ({ cpu, core: cpu, socket: 0, node: 0 }));
+  const spec = {
+    ssh: { authorizedKeys: [] },
+    timeouts: { connect: 5000, boot: 1000, kubeadm: 1000, rollout: 1000 },
+    hosts: [
+      {
+        ...{ name: "osl1", endpoint: host.endpoint, location: { country: "NO" }, housekeeping: [0, 1, 2, 3] },
+        ...{ storage: "/var/lib/kvmesh", accelerator: "qemu" },
+        facts: { cpus, memory: [{ node: 0, bytes: 2 ** 34 }], hugepages: [], isolatedCpus: [], disks: [] },
+      },
+    ],
+    image: { name: "empty.raw", file: image, digest: `sha256:${digest}`, format: "raw" },
+    network: { bridge: "br0", cidr: "10.0.0.0/24", nameservers: [], viaHost: true },
+    pools: [
+      {
+        ...{ name: "worker", role: "worker", source: "hosts", count: 1, vcpus: 2, memory: 2 ** 29, disk: 2 ** 26 },
+        ...{ addresses: ["10.0.0.11"], hosts: ["osl1"], cpu: "dedicated", maxSteal: 1, labels: {}, taints: [] },
+      },
+    ],
+    owner: { project: "test", stack: "test", cluster: "c1", environment: "development" },
+    placed: [],
+  };
+  return `
+    const { NodeLayer } = require(${JSON.stringify(path.join(checkout, "dist/components/nodes"))});
+    const provider = new kvmesh.Provider("kvmesh", {
+      identityFile: ${JSON.stringify(host.identityFile)}, attempts: 1,
+      hosts: ${JSON.stringify({ osl1: { endpoint: host.endpoint } })},
+    });
+    new NodeLayer("c1", ${JSON.stringify(spec)}, { providers: { kvmesh: provider } });`;
+}
 
 describe("pulumi import on a simulated host", () => {
   let host: SimulatedHost;
   const projects: EngineProject[] = [];
-  const project = (program: string, backend?: EngineProject): EngineProject => {
+  const project = (program: string): EngineProject => {
     const made = new EngineProject({
       program,
       config: {
@@ -15,7 +52,6 @@ describe("pulumi import on a simulated host", () => {
         "kvmesh:pools": {},
       },
     });
-    expect(backend).to.equal(undefined);
     projects.push(made);
     return made;
   };
@@ -42,9 +78,71 @@ describe("pulumi import on a simulated host", () => {
     expect(second.storedText()).not.to.contain(SECRET);
     const plan = await second.preview();
     expect(plan.code, plan.text).to.equal(0);
-    expect(changesIn(plan), plan.text).to.deep.equal({ create: 2, same: 2 });
+    expect(changesIn(plan), plan.text).to.deep.equal({ create: 1, same: 3 });
     const domain = (await second.resources()).find(({ type }) => type === "kvmesh:index:Domain");
     expect(domain?.id).to.match(/^[0-9a-f-]{36}$/);
-    expect(changesIn(await second.refresh())).to.deep.equal({ same: 2 });
+    expect(changesIn(await second.refresh())).to.deep.equal({ same: 3 });
+  });
+
+  it("of a pool's node by a file, under the program's URNs: the program plans no change of it", async () => {
+    const image = path.join(host.root, "image.raw");
+    fs.writeFileSync(image, Buffer.alloc(1 << 20, "image"));
+    const program = poolProgram(host, image);
+    const first = await project(program).up();
+    expect(first.text, "only the check from inside fails").to.contain("did not answer within 1 s");
+
+    const lost = project(program);
+    const provider = "urn:pulumi:test::test::pulumi:providers:kvmesh::kvmesh";
+    const prepared = await lost.up({ args: ["--target", provider] });
+    expect(prepared.code, prepared.text).to.equal(0);
+    const images = fs.readdirSync(host.path("/var/lib/kvmesh")).filter((name) => /^empty-.*\.raw$/.test(name));
+    const node = "c1-worker-0";
+    const inNode = { parent: "node", logicalName: node, provider: "kvmesh" };
+    const file = path.join(lost.folder, "import.json");
+    const resources = [
+      { type: "kvmesh:nodes:NodeLayer", name: "layer", logicalName: "c1", component: true },
+      {
+        ...{ type: "kvmesh:index:Image", name: "image", logicalName: "osl1", parent: "layer", provider: "kvmesh" },
+        id: `osl1:/var/lib/kvmesh/${images[0]}`,
+      },
+      { type: "kvmesh:nodes:CarvedMachine", name: "node", logicalName: node, parent: "layer", component: true },
+      { type: "kvmesh:index:HostKey", name: "key", id: `osl1:${node}`, ...inNode },
+      { type: "kvmesh:index:CoreLease", name: "lease", id: `osl1:${node}`, ...inNode },
+      { type: "kvmesh:index:Volume", name: "disk", id: `osl1:/var/lib/kvmesh/${node}.qcow2`, ...inNode },
+      { type: "kvmesh:index:Domain", name: "domain", id: `osl1:${node}`, ...inNode },
+    ];
+    fs.writeFileSync(file, JSON.stringify({ nameTable: { kvmesh: provider }, resources }));
+    const args = ["import", "--file", file, "--yes", "--skip-preview", "--protect=false", "--generate-code=false"];
+    const imported = await lost.run([...args, "--stack", lost.stack]);
+    expect(imported.code, imported.text).to.equal(0);
+    const plan = await lost.preview();
+    expect(plan.code, plan.text).to.equal(0);
+    expect(changesIn(plan), plan.text).to.deep.equal({ create: 1, same: 9 });
+    expect(
+      stepsOf(plan, node)
+        .filter(({ op }) => op !== "same")
+        .map(({ type }) => type),
+    ).to.deep.equal(["kvmesh:index:Machine"]);
+  });
+
+  it("of a machine that is not ours: it is in state, and nothing touches it", async () => {
+    const xml = `<domain type="qemu"><name>old-0</name><memory>65536</memory><vcpu>1</vcpu><os><type machine="q35">hvm</type></os>
+      <devices><graphics type="vnc"/><disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="/srv/old-0.raw"/><target dev="vda" bus="virtio"/></disk></devices></domain>`;
+    host.write("/tmp/old.xml", xml);
+    host.write("/srv/old-0.raw", "data");
+    await host.shell(`virsh define ${host.path("/tmp/old.xml")}`);
+    const before = (await host.shell("virsh dumpxml old-0")).stdout;
+    const stack = project("");
+    const result = await stack.import("kvmesh:index:Domain", "old-0", "osl1:old-0");
+    expect(result.code, result.text).to.equal(0);
+    expect(result.text)
+      .to.contain("has no mark of kvmesh")
+      .and.to.match(/unmodelled: .*devices\/graphics/);
+    expect((await stack.refresh()).text).to.contain("adopt it first");
+    expect((await stack.resources()).map(({ type }) => type)).to.contain("kvmesh:index:Domain");
+    const destroyed = await stack.destroy();
+    expect(destroyed.code, destroyed.text).to.equal(0);
+    expect(destroyed.text).to.contain("it is left untouched");
+    expect((await host.shell("virsh dumpxml old-0")).stdout).to.equal(before);
   });
 });

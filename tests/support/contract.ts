@@ -8,6 +8,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "chai";
 import { coreLeaseKind } from "../../provider/corelease/corelease";
+import { adopt, planAdoption } from "../../provider/domain/adopt";
 import { domainKind } from "../../provider/domain/domain";
 import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
 import { inspectHost, inspectThreads } from "../../provider/evidence/host";
@@ -15,7 +16,9 @@ import { describe as inWords } from "../../provider/evidence/judge";
 import { judgeHost, judgeWaiting } from "../../provider/evidence/judge-host";
 import { evidenceKind } from "../../provider/evidence/kind";
 import type { EvidenceInputs, Value } from "../../provider/evidence/schema";
+import { domainXml } from "../../provider/domain/xml";
 import { imageKind } from "../../provider/image/image";
+import { markOf } from "../../provider/libvirt/mark";
 import { without } from "../../provider/core/values";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
@@ -208,6 +211,65 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(facts.storage.availableBytes).to.be.greaterThan(MIB);
     });
 
+    it("adopts a machine that is not ours only when it is told to drop what can't be described", async () => {
+      const disk = `${storage}/foreign.qcow2`;
+      const foreign = (cpu: number): string =>
+        domainXml(
+          {
+            ...inputs,
+            ...{ name: "foreign-0", vcpuPins: [cpu], emulatorPin: [], ioThreadPin: [] },
+            ...{ disks: [{ ...inputs.disks[0]!, path: disk }], cloudInit: undefined },
+          },
+          { uuid: "6d3f3f1e-0d6c-4a0b-8d52-3c1c5d1f0a01", mark: markOf(owner, ""), seedDigest: undefined },
+        ).replace(/<metadata>.*<\/metadata>/s, "");
+      const vnc = foreign(1).replace("</devices>", '<graphics type="vnc" port="-1"/></devices>');
+      const define = (xml: string): Promise<string> =>
+        shell(`printf %s '${xml}' >/tmp/foreign.xml; virsh -q define /tmp/foreign.xml >/dev/null; rm /tmp/foreign.xml`);
+      const ctx = importContext(transport, host.endpoint);
+      await shell(`qemu-img create -q -f qcow2 ${disk} 1048576`);
+      await define(vnc);
+      const plan = await planAdoption(ctx, host.endpoint, "foreign-0", owner);
+      expect(plan.unmodelled.join()).to.contain("devices/graphics");
+      expect(plan).to.deep.include({ marked: false, running: false, cpus: [1] });
+      expect(plan.disks.map(({ path: at }) => at)).to.deep.equal([disk]);
+      const held = await failure(adopt(ctx, plan));
+      expect(held.message).to.contain("CPU 1 by contract/test/contract-0");
+
+      await define(foreign(0));
+      const changed = await failure(adopt(ctx, { ...plan, cpus: [0] }));
+      expect(changed.message).to.contain("the machine was changed meanwhile");
+      const exact = await planAdoption(ctx, host.endpoint, "foreign-0", owner);
+      expect(exact.unmodelled).to.deep.equal([]);
+      const before = await domainKind.read(ctx, "there:foreign-0", undefined);
+      expect(ctx.warnings.join()).to.contain("has no mark of kvmesh");
+      const untouched = await failure(
+        domainKind.update(ctx, before!.id!, { ...before!.inputs, ...before!.outputs }, before!.inputs),
+      );
+      expect(untouched.message).to.contain("has no mark of kvmesh: adopt it first");
+
+      await adopt(ctx, exact);
+      await adopt(ctx, exact).catch(() => undefined);
+      ctx.warnings.length = 0;
+      const adopted = await domainKind.read(ctx, "there:foreign-0", undefined);
+      expect(adopted).to.deep.equal(before);
+      expect(ctx.warnings).to.deep.equal([]);
+      expect(await domainKind.read(ctx, before!.id!, { ...before!.inputs, ...before!.outputs })).to.deep.equal({
+        inputs: before!.inputs,
+        outputs: before!.outputs,
+      });
+      const again = await planAdoption(ctx, host.endpoint, "foreign-0", owner);
+      expect(again).to.deep.include({ marked: true, disks: [] });
+      const other = await failure(planAdoption(ctx, host.endpoint, "foreign-0", { ...owner, stack: "other" }));
+      expect(other.message).to.contain("belongs to stack contract/test");
+      const volume = await volumeKind.read(ctx, `there:${disk}`, undefined);
+      await domainKind.delete(ctx, before!.id!, { ...before!.inputs, ...before!.outputs });
+      await volumeKind.delete(ctx, disk, { ...volume!.inputs, ...volume!.outputs });
+      await coreLeaseKind.delete(ctx, "foreign-0", { host: host.endpoint, owner, machine: "foreign-0", cpus: [0] });
+      expect(
+        await shell(`virsh -q list --all --name | grep -x foreign-0 || true; ls ${disk}* 2>/dev/null || true`),
+      ).to.equal("");
+    });
+
     it("starts a machine that reads back exactly as declared", async () => {
       const ctx = testContext(transport, "machine");
       const result = await domainKind.create(ctx, inputs);
@@ -226,7 +288,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(imported).to.deep.equal({
         id,
         inputs,
-        outputs: { uuid: id, running: true },
+        outputs: { uuid: id, running: true, unmodelled: [] },
         secretInputs: ["cloudInit"],
       });
       expect((await domainKind.read(ctx, `there:${id}`, undefined))?.inputs).to.deep.equal(inputs);

@@ -214,6 +214,28 @@ export class SimulatedLibvirt {
     return "";
   }
 
+  /** libvirt puts the element into the given namespace, under the given prefix. */
+  setMetadata(name: string, uri: string, key: string, xml: string, flags: ReadonlySet<string>): string {
+    const domain = this.domain(name);
+    if (flags.has("--live") && !domain.live)
+      throw new VirshError("Requested operation is not valid: domain is not running");
+    const change = (definition: string): string => {
+      const root = parse(definition);
+      const metadata = elements(root, "metadata")[0] ?? append(root, "metadata");
+      for (const old of Array.from(metadata.childNodes))
+        if ((old as Element).namespaceURI === uri) metadata.removeChild(old);
+      const given = parse(xml);
+      const element = root.ownerDocument!.createElementNS(uri, `${key}:${given.nodeName}`);
+      for (const { name: attribute, value } of Array.from(given.attributes)) element.setAttribute(attribute, value);
+      metadata.appendChild(element);
+      return serialize(root);
+    };
+    if (flags.has("--live") && domain.live) domain.live = change(domain.live);
+    if (flags.has("--config")) domain.inactive = change(domain.inactive);
+    this.save(domain);
+    return "";
+  }
+
   byName(name: string): StoredDomain {
     const domain = this.domain(name);
     if (domain.name === name) return domain;

@@ -20,6 +20,9 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   domuuid: (libvirt, [name]) => libvirt.byName(name ?? "").uuid,
   // By UUID only: the real one refuses a name.
   domname: (libvirt, [uuid]) => libvirt.byUuid(uuid ?? "").name,
+  // virsh metadata NAME --uri URI --key KEY --set XML [--live] [--config]
+  metadata: (libvirt, [name, uri, key, xml], flags) =>
+    libvirt.setMetadata(name ?? "", uri ?? "", key ?? "", xml ?? "", flags),
   domstate: (libvirt, [name]) => libvirt.state(name ?? ""),
   dominfo: (libvirt, [name]) => libvirt.info(name ?? ""),
   dumpxml: (libvirt, [name], flags) => libvirt.dumpXml(name ?? "", flags.has("--inactive")),
