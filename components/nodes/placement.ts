@@ -63,6 +63,25 @@ export function place(
   requests: readonly MachineRequest[],
   placed: readonly Placed[] = [],
 ): readonly Placement[] {
+  const { placements, misfits } = settle(hosts, requests, placed);
+  if (misfits.length > 0) throw new PlacementError(misfits.join("\n"));
+  return requests.map((request) => placements.get(request.name)!);
+}
+
+/** What the ledger decides, also where it has no place for some. */
+export interface Settled {
+  readonly placements: ReadonlyMap<string, Placement>;
+  /** An explanation for each request without a place. */
+  readonly misfits: readonly string[];
+  /** What is left free, by host. */
+  readonly ledgers: ReadonlyMap<string, HostLedger>;
+}
+
+export function settle(
+  hosts: readonly HostSpec[],
+  requests: readonly MachineRequest[],
+  placed: readonly Placed[],
+): Settled {
   const ledgers = new Map(
     [...hosts].sort((a, b) => (a.name < b.name ? -1 : 1)).map((host) => [host.name, ledgerOf(host)]),
   );
@@ -72,12 +91,12 @@ export function place(
   const order = [...requests].sort(compare);
 
   // Nobody grows, and nobody new is placed, before everyone who stays has their own.
-  for (const settle of [keep, extend]) {
+  for (const stay of [keep, extend]) {
     for (const request of order) {
       const current = known.get(request.name);
       const ledger = current && request.hosts.includes(current.host) ? ledgers.get(current.host) : undefined;
       if (!current || !ledger || result.has(request.name)) continue;
-      const fit = settle(request, current.cpus, ledger);
+      const fit = stay(request, current.cpus, ledger);
       if (fit) result.set(request.name, take(request, fit));
     }
   }
@@ -87,8 +106,7 @@ export function place(
     if (found) result.set(request.name, take(request, found));
     else misfits.push(misfit(request, ledgers));
   }
-  if (misfits.length > 0) throw new PlacementError(misfits.join("\n"));
-  return requests.map((request) => result.get(request.name)!);
+  return { placements: result, misfits, ledgers };
 }
 
 function compare(a: MachineRequest, b: MachineRequest): number {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { place, PlacementError, type MachineRequest, type Placement } from "../../components/nodes/placement";
-import { placedFrom } from "../../components/nodes/memory";
+import { placedFrom } from "../../components/nodes/placed";
 import type { ForeignMachine } from "../../config/facts";
 import type { HostSpec } from "../../config/spec";
 import type { Bytes } from "../../config/units";
