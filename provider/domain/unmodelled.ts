@@ -9,7 +9,7 @@ import { bytesOf, children, parseXml, textOf } from "./xml-tree";
 
 /** What reading a definition into our arguments, and writing it again from them, does to it. Empty lists: nothing. */
 export interface RoundTrip {
-  /** In the definition, and in no argument: "cputune/quota 50000", "devices/hostdev". An element stands for all that is in it. */
+  /** In the definition, and in no argument: "cputune/quota 50000", "devices/hostdev mode=subsystem". An element stands for all that is in it. */
   readonly lost: readonly string[];
   /** Not in the definition, and in what we would write: "devices/rng". */
   readonly invented: readonly string[];
@@ -67,13 +67,20 @@ type Leaves = ReadonlyMap<string, string>;
 
 function missing(these: Leaves, those: Leaves): string[] {
   const found: string[] = [];
+  const paths = [...these.keys()];
   let whole = "";
   for (const [path, value] of these) {
     if (whole !== "" && (path.startsWith(`${whole}/`) || path.startsWith(`${whole}@`))) continue;
     const other = those.get(path) ?? DEFAULTS[path.replace(/\[[^\]]*\]/g, "")];
     if (other === value) continue;
-    if (!those.has(path) && !path.includes("@")) whole = path;
-    found.push(value === "" ? path : `${path} ${value}`);
+    const attributes = paths.filter((each) => each.startsWith(`${path}@`));
+    const words = attributes.map((each) => `${each.slice(path.length + 1)}=${these.get(each)}`);
+    if (!those.has(path) && !path.includes("@")) {
+      // Of an element that only holds others, these say what is missing.
+      if (words.length === 0 && value === "" && paths.some((each) => each.startsWith(`${path}/`))) continue;
+      whole = path;
+    }
+    found.push([path, value, ...words].filter((word) => word !== "").join(" "));
   }
   return found;
 }
@@ -103,11 +110,16 @@ const ADDED: readonly ((path: string, element: Element) => boolean)[] = [
   (path) => /^devices\/.*\/(address|alias)(\[\d+\])?$/.test(path),
   (path) => path === "devices/emulator" || path === "name" || path === "uuid",
   (path, element) => path === "resource" && textOf(element) === "/machine",
+  // Buses that devices need; not those that say something themselves (a NUMA node, I/O threads, a kind of SCSI).
   (path, element) =>
-    path.startsWith("devices/controller[") && /^(pci|usb|sata|ide|fdc|virtio-serial)$/.test(attribute(element, "type")),
+    path.startsWith("devices/controller[") &&
+    /^(pci|usb|sata|ide|fdc|virtio-serial)$/.test(attribute(element, "type")) &&
+    !attribute(element, "model").includes("expander") &&
+    children(element, "driver").length === 0,
   (path, element) => /^devices\/input(\[|$)/.test(path) && attribute(element, "bus") === "ps2",
   (path, element) => path === "devices/audio" && attribute(element, "type") === "none",
-  (path, element) => path === "devices/watchdog" && attribute(element, "model") === "itco",
+  (path, element) =>
+    path === "devices/watchdog" && attribute(element, "model") === "itco" && attribute(element, "action") === "reset",
   (path, element) => path === "devices/console" && attribute(children(element, "target")[0], "type") === "serial",
   (path) => path === "devices/serial/source" || path === "devices/serial/target/model",
   (path, element) =>

@@ -69,8 +69,13 @@ describe("the plugin under the real engine: a machine's life on a simulated host
     expect((await host.shell("virsh domstate web-0")).stdout.trim()).to.equal("running");
   });
 
-  it("moves to other cores live, and takes memory at the next start", async () => {
+  it("moves to other cores live, and takes memory at the next start; the plan says so, and why", async () => {
     project.setProgram(machineProgram(host, { pins: "[4, 5]", memory: "768 * 1024 * 1024" }));
+    const plan = await project.preview();
+    expect(plan.code, plan.text).to.equal(0);
+    expect(plan.stdout).to.contain("vcpuPins[0], vcpuPins[1]: live: the vCPUs' threads move at once");
+    expect(plan.stdout).to.contain("memoryBytes: reboot: QEMU gets its memory at start (no maxMemoryBytes)");
+    expect(plan.stdout).to.match(/cpus\[0\], cpus\[1\]: live/);
     const result = await project.up();
     expect(result.code, result.text).to.equal(0);
     expect(result.text).to.match(/memoryBytes: takes effect when the machine is shut down and started again/);
