@@ -1,5 +1,6 @@
 import { sshHostKey, sshKeyOnly } from "./access";
 import type { Environment } from "./catalogue";
+import { etcdFsync, etcdLocalNvme, nodeLiveDedication } from "./evidence";
 import { withLevel, type KvmeshPolicy } from "./frame";
 import { istiodResources, istioProfile, istioSupported, nsInjected, sidecarResources, tracingSampled } from "./istio";
 import {
@@ -32,6 +33,9 @@ export const policies: readonly KvmeshPolicy[] = [
   nodeCoreOverlap,
   nodeEmulatorIsolated,
   nodeNumaLocal,
+  nodeLiveDedication,
+  etcdLocalNvme,
+  etcdFsync,
   locationAllowed,
   sshHostKey,
   sshKeyOnly,

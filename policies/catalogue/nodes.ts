@@ -61,13 +61,13 @@ export const nodeRules: readonly Rule[] = [
   }),
   rule({
     id: "node-live-dedication",
-    title: "The last evidence shows the pins as declared and steal under its threshold",
+    title:
+      "The last evidence of every machine is not too old, and shows pins as declared and steal under its threshold",
     severity: "medium",
     level: "advisory",
     kind: "stack",
     controls: { gdpr: ["Art. 32(1)(d)"] },
-    remedy: "Run `pulumi refresh`, then look at the machine's evidence.",
-    status: "planned",
+    remedy: "Run `pulumi up`: it repairs the pins and measures again; `npm run evidence -- STACK` shows every value.",
   }),
   rule({
     id: "etcd-local-nvme",
@@ -76,8 +76,7 @@ export const nodeRules: readonly Rule[] = [
     level: "production",
     kind: "stack",
     controls: { gdpr: ["Art. 32(1)(b)"], nis2: ["c"] },
-    remedy: "Put the control planes' storage on an NVMe device.",
-    status: "planned",
+    remedy: "Put the hosts' storage folder on an NVMe device; a rented machine must show NVMe itself.",
   }),
   rule({
     id: "etcd-fsync",
@@ -87,7 +86,6 @@ export const nodeRules: readonly Rule[] = [
     kind: "stack",
     controls: { gdpr: ["Art. 32(1)(b)"] },
     remedy: "Use a faster disk for the control planes.",
-    status: "planned",
   }),
   rule({
     id: "disk-encrypted",

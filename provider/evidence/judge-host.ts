@@ -30,7 +30,7 @@ export function judgeHost(inputs: EvidenceInputs, domain: Pins, seen: SeenHost):
     quota(seen, demand),
     ...numa(domain, seen),
     leases(inputs, domain, seen, demand),
-    storage(seen),
+    ...storage(seen),
   ];
 }
 
@@ -142,18 +142,24 @@ function leases({ owner, name }: EvidenceInputs, { vcpuPins }: Pins, seen: SeenH
 }
 
 /** What a machine's own look at its disk can't show: it sees virtio, whatever is below. */
-function storage({ disks, xml }: SeenHost): Value {
-  const devices = disks.map(
-    ({ device, transport, rotational }) => `${device}, ${transport}${rotational ? ", rotating" : ""}`,
-  );
-  const caches = new Set(xml.disks.map(({ cache }) => cache));
-  return {
-    id: "host-storage",
-    what: "under the machine's disks, on the host",
-    measured: `${[...new Set(devices)].join("; ") || "unknown"}; cache ${[...caches].join(", ") || "unknown"}`,
-    limit: null,
-    verdict: "info",
-  };
+function storage({ disks, xml }: SeenHost): Value[] {
+  const told = { limit: null, verdict: "info" } as const;
+  const below = new Set(disks.map(({ transport, rotational }) => `${transport}${rotational ? ", rotating" : ""}`));
+  return [
+    {
+      id: "host-disk",
+      what: "under the machine's disks, on the host",
+      measured: [...below].join("; ") || "unknown",
+      note: [...new Set(disks.map(({ device }) => device))].join(", ") || "no disk",
+      ...told,
+    },
+    {
+      id: "host-cache",
+      what: "cache mode of the machine's disks",
+      measured: [...new Set(xml.disks.map(({ cache }) => cache))].join("; ") || "unknown",
+      ...told,
+    },
+  ];
 }
 
 /**

@@ -35,6 +35,20 @@ export function machine(changes: object = {}, name = "rented-0"): Subject {
   return { type: "kvmesh:index:Machine", name, props };
 }
 
+/** Measured yesterday. */
+export function evidence(name: string, values: readonly object[] = [], changes: object = {}): Subject {
+  const takenAt = new Date(Date.now() - 86_400_000).toISOString();
+  const props = {
+    name,
+    takenAt,
+    maxAgeSeconds: 30 * 86_400,
+    contradictions: [],
+    record: { takenAt, values },
+    ...changes,
+  };
+  return { type: "kvmesh:index:Evidence", name, props };
+}
+
 export function lease(machineName: string, cpus: readonly number[]): Subject {
   return { type: "kvmesh:index:CoreLease", name: `${machineName}-cores`, props: { host, machine: machineName, cpus } };
 }

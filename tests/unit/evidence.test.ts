@@ -240,7 +240,8 @@ describe("evidence: verdicts from the host", () => {
     const values = new Map(judgeHost(inputs(), domain, seen).map((value) => [value.id, value.measured]));
     expect(values.get("vcpu-affinity")).to.equal("0→2, 1→3");
     expect(values.get("isolated")).to.equal("isolated 2-3, nohz_full none");
-    expect(values.get("host-storage")).to.equal("/dev/nvme0n1, nvme; cache none");
+    expect(values.get("host-disk")).to.equal("nvme");
+    expect(values.get("host-cache")).to.equal("none");
   });
 
   it("name a float, an overlap, a quota, remote memory and a lease of somebody else", () => {
