@@ -101,7 +101,7 @@ describe("policy pack and report with the real CLI", function () {
     });
 
     it("shows planned rules as not evaluated, and rules without a subject as not applicable", () => {
-      expect(rule("etcd-fsync").status).to.equal("not-evaluated");
+      expect(rule("backup-tested").status).to.equal("not-evaluated");
       expect(rule("gateway-tls").status).to.equal("not-applicable");
     });
 

@@ -69,7 +69,7 @@ describe("policy report", () => {
     const cut = reportOf([passed("node-min-vcpus")]);
     expect(ruleIn(cut, "node-min-vcpus").status).to.equal("not-evaluated");
     expect(ruleIn(reportOf([stackDone()], ["node-min-vcpus"]), "node-min-vcpus").status).to.equal("not-evaluated");
-    expect(ruleIn(reportOf([stackDone()]), "etcd-fsync").status).to.equal("not-evaluated");
+    expect(ruleIn(reportOf([stackDone()]), "backup-tested").status).to.equal("not-evaluated");
     expect(reportOf([]).counts).to.include({ pass: 0, fail: 0, "not-evaluated": catalogue.length });
   });
 
