@@ -139,8 +139,9 @@ function parseHost(sections: ReadonlyMap<string, string>): SeenHost | undefined 
   const lines = (name: string): string[] => (sections.get(name) ?? "").split("\n").filter(Boolean);
   const pairs = (name: string): (readonly [string, string])[] =>
     lines(name).map((line) => {
-      const end = line.indexOf("\t");
-      return [line.slice(0, end), line.slice(end + 1)];
+      // A section's last line has lost the tab before an empty field.
+      const [name = "", ...rest] = line.split("\t");
+      return [name, rest.join("\t")];
     });
   const quotas = pairs("quotas");
   const memory = pairs("memory").map(([node, kib]) => [Number(node), Number(kib)] as const);

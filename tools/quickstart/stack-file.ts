@@ -52,6 +52,8 @@ export function localStackFile(input: StackFileInput): string {
   });
   const [controlAddress, workerAddress] = addresses(site);
   const carved = { memory: "2GiB", disk: "12GiB" };
+  // What an emulated disk does says nothing of a real one.
+  const slowDisk = emulated ? { maxFsync: "1s" } : {};
   const echo = (version: string) => ({
     image: echoImage,
     args: ["serve", ":8080", version],
@@ -92,6 +94,7 @@ export function localStackFile(input: StackFileInput): string {
       control: site.existing
         ? {
             role: "control-plane",
+            ...slowDisk,
             machines: {
               [site.existing.name]: {
                 endpoint: endpoint(site.existing),
@@ -113,6 +116,7 @@ export function localStackFile(input: StackFileInput): string {
         ...(emulated ? { taints: ["kvmesh/emulated:PreferNoSchedule"] } : {}),
         addresses: workerAddress,
         maxSteal: emulated ? 100 : 5,
+        ...slowDisk,
       },
     },
     kubernetes: {
