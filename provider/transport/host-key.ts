@@ -29,9 +29,15 @@ export function hostKeyError(at: Endpoint, found: Buffer): UserError {
   return new UserError(
     `${where(at)} shows another host key than the pinned one, so nothing was sent to it. ` +
       `Found ${typeOf(found)} ${sha256(found)}, pinned ${at.hostKey.split(" ")[0]} ${sha256(pinned)}. ` +
-      "Either the machine was installed anew, or someone is in between: run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on its console, " +
+      `Either the machine was installed anew, or someone is in between: run \`ssh-keygen -lf ${keyFile(typeOf(found))}\` on its console, ` +
       "and change hostKey in the stack file only when that shows the fingerprint found here.",
   );
+}
+
+/** Where OpenSSH keeps the server's key of this type. */
+function keyFile(type: string): string {
+  const kind = type.startsWith("ecdsa") ? "ecdsa" : type === "ssh-rsa" ? "rsa" : "ed25519";
+  return `/etc/ssh/ssh_host_${kind}_key.pub`;
 }
 
 /** As `ssh-keygen -l` prints it. */
