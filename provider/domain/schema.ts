@@ -44,6 +44,9 @@ const onDevice = z.strictObject({
   mac,
 });
 
+/** It goes through a shell, and no YAML may hold a NUL either. */
+const seedText = z.string().refine((text) => !text.includes("\0"), "holds a NUL character: remove it");
+
 export const domainArgs = z.strictObject({
   host: endpoint,
   owner,
@@ -63,7 +66,7 @@ export const domainArgs = z.strictObject({
   interfaces: z.array(z.discriminatedUnion("type", [onBridge, onNetwork, onDevice])),
   cloudInit: (
     orUnknown(
-      z.strictObject({ userData: z.string(), metaData: z.string(), networkConfig: z.string() }),
+      z.strictObject({ userData: seedText, metaData: seedText, networkConfig: seedText }),
     ) as z.ZodType<CloudInit>
   ).optional(),
   storage: absolutePath,

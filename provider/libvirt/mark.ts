@@ -12,7 +12,18 @@ export interface Mark {
 }
 
 export function markOf(owner: Owner, urn: string): Mark {
-  return { project: owner.project, stack: owner.stack, cluster: owner.cluster, environment: owner.environment, urn };
+  return {
+    project: owner.project,
+    stack: owner.stack,
+    cluster: owner.cluster,
+    environment: owner.environment,
+    urn: printable(urn),
+  };
+}
+
+/** Names of resources may hold anything; an attribute of XML comes back with spaces for line breaks, and may hold no control character. */
+function printable(urn: string): string {
+  return urn.replace(/\p{Surrogate}/gu, "?").replace(/[^\x20-\x7e]/gu, encodeURIComponent);
 }
 
 /** Whose mark it is, as resources' inputs say it. */

@@ -36,7 +36,7 @@ export class Connection {
   /** `through`: a stream to the server, opened by the bastion; default: a TCP connection of its own. */
   static open(
     at: Endpoint,
-    settings: { identityFile?: string; timeoutMs: number },
+    settings: { identityFile?: string; timeoutMs: number; keepAliveMs: number },
     through?: Duplex,
   ): Promise<Connection> {
     return new Promise((resolve, reject) => {
@@ -66,7 +66,7 @@ export class Connection {
             return false;
           },
           readyTimeout: settings.timeoutMs,
-          keepaliveInterval: 10_000,
+          keepaliveInterval: settings.keepAliveMs,
           keepaliveCountMax: 3,
         });
       } catch (error) {
@@ -124,7 +124,13 @@ export class Connection {
       this.client.once("close", onLost);
       this.client.exec(command, (error, opened) => {
         if (error) {
-          settle(() => reject(new UnreachableError(`${where(this.at)} opens no session: ${error.message}`)));
+          settle(() =>
+            reject(
+              new UnreachableError(
+                `${where(this.at)} opens no session (sshd's MaxSessions must be 10 or more): ${error.message}`,
+              ),
+            ),
+          );
           return;
         }
         channel = opened;

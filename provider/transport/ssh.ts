@@ -14,6 +14,8 @@ export interface SshSettings {
   readonly connectTimeoutSeconds: number;
   /** Tries of one step. */
   readonly attempts: number;
+  /** A server that answers nothing for three of these is gone; default 10 s. */
+  readonly keepAliveSeconds?: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -129,7 +131,9 @@ trap - EXIT`;
       } catch (error) {
         options.signal?.throwIfAborted();
         if (error instanceof DroppedError && options.idempotent !== true) {
-          throw new DroppedError(`${error.message}; run again: what was done is found and kept`);
+          throw new DroppedError(
+            `${error.message}: whether it was done is not known. Run again: what was done is found and kept`,
+          );
         }
         if (!(error instanceof UnreachableError)) throw error;
         if (attempt >= limit) throw new UnreachableError(`${error.message} (attempt ${attempt} of ${limit})`);
@@ -164,6 +168,7 @@ trap - EXIT`;
     const settings = {
       identityFile: this.settings.identityFile,
       timeoutMs: this.settings.connectTimeoutSeconds * 1000,
+      keepAliveMs: (this.settings.keepAliveSeconds ?? 10) * 1000,
     };
     if (!at.bastion) return Connection.open(at, settings);
     const bastion = await this.connection(at.bastion, undefined);

@@ -10,6 +10,17 @@ const possible = given !== undefined || (process.platform === "linux" && process
 
 const setAffinity = (_pid: number, thread: number, cpus: string): string => `taskset -pc ${cpus} ${thread} >/dev/null`;
 
+/** The nearest sshd above the script is the one of its connection. */
+const dropOnce = (): string => `f=/tmp/kvmesh-dropped
+if [ ! -e "$f" ]; then
+  : >"$f"
+  p=$$
+  while ! grep -q '^sshd' "/proc/$p/comm"; do p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$p/status"); done
+  kill "$p"
+  sleep 30
+fi
+rm -f "$f"`;
+
 if (possible) {
   hostContract("a real libvirt keeps the contract", given === undefined ? emulatedHost : () => givenHost(given));
 } else {
@@ -21,7 +32,7 @@ if (possible) {
 function givenHost(text: string): Promise<ContractHost> {
   const [address = "", port = "22", user = "root", hostKey = "", identityFile = ""] = text.split(",");
   const endpoint = { address, port: Number(port), user, hostKey };
-  return Promise.resolve({ endpoint, identityFile, setAffinity, stop: () => Promise.resolve() });
+  return Promise.resolve({ endpoint, identityFile, setAffinity, dropOnce, stop: () => Promise.resolve() });
 }
 
 /** Real sshd, libvirtd and QEMU in namespaces, with a data folder of its own beside any site that the user has. */
@@ -42,7 +53,7 @@ async function emulatedHost(): Promise<ContractHost> {
   try {
     const { host, identityFile } = await hostUp(report, { yes: true });
     const { address, port, user, hostKey } = host;
-    return { endpoint: { address, port, user, hostKey }, identityFile, setAffinity, stop: down };
+    return { endpoint: { address, port, user, hostKey }, identityFile, setAffinity, dropOnce, stop: down };
   } catch (error) {
     await down();
     throw error;

@@ -34,12 +34,16 @@ export interface ContractHost {
   readonly identityFile: string;
   /** Changes the affinity of a running machine's first vCPU behind libvirt's back, as `taskset` does. */
   readonly setAffinity: (pid: number, thread: number, cpus: string) => string;
+  /** Shell text that ends the SSH connection in which it runs, the first time that it runs. */
+  readonly dropOnce: () => string;
   stop(): Promise<void>;
 }
 
 const MIB = 1024 * 1024;
 const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
 const storage = "/var/lib/kvmesh-contract";
+/** Stands where a person's words may stand: in the resource's name and in cloud-init's data. Executed, it leaves a trace. */
+const hostile = `'"; touch /tmp/kvmesh-was-executed; $(touch /tmp/kvmesh-was-executed) <&amp;> ]]> \\ é\u2028\n\t`;
 
 export function hostContract(title: string, start: () => Promise<ContractHost>): void {
   describe(title, () => {
@@ -76,7 +80,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
         disks: [{ type: "file", path: `${storage}/contract-0.qcow2`, format: "qcow2", target: "vda" }],
         interfaces: [],
         cloudInit: {
-          userData: "#cloud-config\n",
+          userData: `#cloud-config\n# ${hostile}`,
           metaData: "instance-id: contract-0\n",
           networkConfig: "version: 2\n",
         },
@@ -94,6 +98,15 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       const script = `cat; printf '%s' "$(ps -ww -eo args 2>/dev/null | grep -c [n]ever-in-arguments || true)" >&2; exit 7 # never-in-arguments`;
       const result = await transport.script(host.endpoint, script, { stdin: "a 'quoted' $line\n" });
       expect(result).to.deep.equal({ code: 7, stdout: "a 'quoted' $line\n", stderr: "0" });
+    });
+
+    it("goes on after the connection was ended in the middle of a script, and says that it tries again", async () => {
+      const said: string[] = [];
+      const progress = (message: string): void => void said.push(message);
+      const script = `${host.dropOnce()}\necho done`;
+      const result = await transport.script(host.endpoint, script, { idempotent: true, progress });
+      expect(result).to.deep.include({ code: 0, stdout: "done\n" });
+      expect(said.join()).to.match(/connection broke while a command ran; attempt 2 of 2 in 1 s/);
     });
 
     it("ends a command that takes too long, with all its children", async () => {
@@ -168,7 +181,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     it("refuses to start a machine whose core is not leased to it", async () => {
-      const error = await failure(domainKind.create(testContext(transport, "machine"), inputs));
+      const error = await failure(domainKind.create(testContext(transport, `machine ${hostile}`), inputs));
       expect(error.message).to.contain("CPU 1 is not leased to this machine but to nobody");
       expect(await shell("virsh -q list --all --name | grep -x contract-0 || true")).to.equal("");
     });
@@ -189,7 +202,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       const xml = `<domain type="qemu"><name>contract-0</name><memory unit="MiB">64</memory><vcpu>1</vcpu><os><type arch="x86_64">hvm</type></os><devices/></domain>`;
       await shell(`printf %s '${xml}' >/tmp/foreign.xml; virsh -q define /tmp/foreign.xml; rm /tmp/foreign.xml`);
       const before = await shell("virsh dumpxml --inactive contract-0");
-      const error = await failure(domainKind.create(testContext(transport, "machine"), inputs));
+      const error = await failure(domainKind.create(testContext(transport, `machine ${hostile}`), inputs));
       expect(error.message).to.contain("was not made by kvmesh; it is left untouched");
       expect(await shell("virsh dumpxml --inactive contract-0")).to.equal(before);
       await shell("virsh -q undefine contract-0");
@@ -271,7 +284,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     it("starts a machine that reads back exactly as declared", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       const result = await domainKind.create(ctx, inputs);
       id = result.id;
       made = { ...inputs, ...result.outputs };
@@ -300,14 +313,14 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     it("is taken over, not made twice, when create is run again", async () => {
-      const again = await domainKind.create(testContext(transport, "machine"), inputs);
+      const again = await domainKind.create(testContext(transport, `machine ${hostile}`), inputs);
       expect(again.id).to.equal(id);
       const renamed = await failure(domainKind.create(testContext(transport, "another-name"), inputs));
       expect(renamed.message).to.contain("give it an alias");
     });
 
     it("sees pins changed in libvirt and behind its back, and repairs both", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       await shell("virsh -q vcpupin contract-0 0 0 --live >/dev/null");
       expect((await domainKind.read(ctx, id, made))?.inputs.vcpuPins).to.deep.equal([0]);
       await domainKind.update(ctx, id, { ...made, vcpuPins: [0] }, inputs);
@@ -387,7 +400,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     it("defines more memory for the next start and says so", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       const more = { ...inputs, memoryBytes: 160 * MIB };
       expect(domainKind.diff(made, more)[0]).to.include({ property: "memoryBytes", effect: "reboot" });
       await domainKind.update(ctx, id, made, more);
@@ -400,7 +413,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     it("names what somebody else wrote into the definition, and writes it anew", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       await shell(`virsh dumpxml --inactive contract-0 | sed 's:<cputune>:<cputune><quota>50000</quota>:' >/tmp/quota.xml
 virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       const seen = await domainKind.read(ctx, id, made);
@@ -415,7 +428,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
 
     it("plugs a disk into the running machine, names another that somebody else plugged in, and pulls none that may be in use", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       await shell(
         `qemu-img create -q -f raw ${storage}/data.raw 1048576; qemu-img create -q -f raw ${storage}/other.raw 1048576`,
       );
@@ -447,7 +460,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
 
     it("starts again what was switched off", async () => {
-      const ctx = testContext(transport, "machine");
+      const ctx = testContext(transport, `machine ${hostile}`);
       await shell("virsh -q destroy contract-0 >/dev/null");
       const seen = await domainKind.read(ctx, id, made);
       expect(seen?.outputs.running).to.equal(false);
@@ -460,9 +473,9 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
 
     it("removes everything, and twice without harm", async () => {
-      await domainKind.delete(testContext(transport, "machine"), id, made);
-      await domainKind.delete(testContext(transport, "machine"), id, made);
-      expect(await domainKind.read(testContext(transport, "machine"), id, made)).to.equal(undefined);
+      await domainKind.delete(testContext(transport, `machine ${hostile}`), id, made);
+      await domainKind.delete(testContext(transport, `machine ${hostile}`), id, made);
+      expect(await domainKind.read(testContext(transport, `machine ${hostile}`), id, made)).to.equal(undefined);
       const lease = { host: host.endpoint, owner, machine: "contract-0", cpus: [1] };
       await coreLeaseKind.delete(testContext(transport), "contract-0", lease);
       const disk = {
@@ -495,6 +508,10 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       });
       expect(await shell(`ls -d ${storage} /var/lib/kvmesh/leases/cpu-1 2>/dev/null || true`)).to.equal("");
       expect(await shell("virsh -q pool-list --all --name | grep -x kvmesh-contract || true")).to.equal("");
+      expect(
+        await shell("ls /tmp/kvmesh-was-executed 2>/dev/null || true"),
+        "a name or user-data was executed",
+      ).to.equal("");
     });
 
     storageContract(() => ({ endpoint: host.endpoint, transport, shell }));

@@ -8,6 +8,10 @@ hostContract("a simulated host keeps the contract", async () => {
     identityFile: host.identityFile,
     setAffinity: (pid, thread, cpus) =>
       `printf 'Cpus_allowed_list:\\t%s\\n' ${cpus} >/proc/${pid}/task/${thread}/status`,
+    dropOnce: () => {
+      host.server.cutAt("ends-here");
+      return ": ends-here";
+    },
     stop: () => host.stop(),
   };
 });
