@@ -73,9 +73,16 @@ describe("the plugin under the real engine: a machine's life on a simulated host
     project.setProgram(machineProgram(host, { pins: "[4, 5]", memory: "768 * 1024 * 1024" }));
     const plan = await project.preview();
     expect(plan.code, plan.text).to.equal(0);
-    expect(plan.stdout).to.contain("vcpuPins[0], vcpuPins[1]: live: the vCPUs' threads move at once");
-    expect(plan.stdout).to.contain("memoryBytes: reboot: QEMU gets its memory at start (no maxMemoryBytes)");
-    expect(plan.stdout).to.match(/cpus\[0\], cpus\[1\]: live/);
+    const said = (name: string): string[] =>
+      plan.events.flatMap(({ diagnosticEvent: line }) =>
+        line?.severity === "info" && line.urn?.endsWith(`::${name}`) === true ? [line.message.trim()] : [],
+      );
+    expect(said("web-0")).to.have.members([
+      "vcpuPins[0], vcpuPins[1]: live: the vCPUs' threads move at once",
+      "memoryBytes: reboot: QEMU gets its memory at start (no maxMemoryBytes)",
+    ]);
+    expect(said("lease")).to.deep.equal(["cpus[0], cpus[1]: live"]);
+    expect(plan.text).to.contain("memoryBytes: reboot: QEMU gets its memory at start");
     const result = await project.up();
     expect(result.code, result.text).to.equal(0);
     expect(result.text).to.match(/memoryBytes: takes effect when the machine is shut down and started again/);
