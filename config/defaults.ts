@@ -11,9 +11,11 @@ import type {
   KubernetesSpec,
   MeshSpec,
   NamespaceSpec,
+  NetworkSpec,
   PoolSpec,
   ServiceSpec,
 } from "./spec";
+import { formatIpv4, parseCidr } from "./ipv4";
 import { cpuSet, type CpuSet, type Percent } from "./units";
 import { minorOf } from "./versions";
 
@@ -43,6 +45,54 @@ export function defaultHousekeeping(facts: HostFacts): CpuSet {
     return cpu.socket === core.socket && cpu.core === core.core;
   });
   return cpuSet(kept.map((cpu) => cpu.cpu));
+}
+
+/** Keys of the stack file's network that belong to each type; the first ones must be given. */
+const NETWORK_KEYS = {
+  bridge: { needs: ["bridge"], may: [] },
+  network: { needs: ["name"], may: [] },
+  nat: { needs: [], may: ["name", "bridge"] },
+  macvtap: { needs: ["device"], may: ["mode"] },
+} as const;
+
+export function completeNetwork(
+  { type, bridge, name, device, mode, viaHost, ...rest }: z.output<NonNullable<typeof sections.network>> & object,
+  cluster: string,
+  problems: Problem[],
+): NetworkSpec | undefined {
+  const given = { bridge, name, device, mode };
+  const keys: { readonly needs: readonly string[]; readonly may: readonly string[] } = NETWORK_KEYS[type];
+  const before = problems.length;
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined && keys.needs.includes(key))
+      problems.push(problem(["network", key], undefined, `missing: a network of type ${type} needs it`));
+    if (value !== undefined && !keys.needs.includes(key) && !keys.may.includes(key))
+      problems.push(problem(["network", key], value, `a network of type ${type} has no such key: remove it`));
+  }
+  if (type === "macvtap" && viaHost === true) {
+    const why =
+      "a host does not see its own machines over macvtap: leave it out, and give this machine a route to them";
+    problems.push(problem(["network", "viaHost"], viaHost, why));
+  }
+  if (problems.length > before) return undefined;
+  const network = name ?? cluster;
+  const common = { ...rest, viaHost: viaHost ?? type !== "macvtap" };
+  switch (type) {
+    case "bridge":
+      return { ...common, attach: { type, bridge: bridge ?? "" } };
+    case "network":
+      return { ...common, attach: { type, network } };
+    case "nat": {
+      const { first } = parseCidr(rest.cidr);
+      return {
+        ...common,
+        gateway: rest.gateway ?? formatIpv4(first + 1),
+        attach: { type, network, bridge: bridge ?? network.slice(0, 15) },
+      };
+    }
+    case "macvtap":
+      return { ...common, attach: { type, device: device ?? "", mode: mode ?? "bridge" } };
+  }
 }
 
 export function completePool(

@@ -10,6 +10,7 @@ import {
   completeKubernetes,
   completeMesh,
   completeNamespace,
+  completeNetwork,
   completePool,
   completeService,
   factsFileOf,
@@ -64,7 +65,8 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
   const timeouts = section("timeouts");
   const evidence = section("evidence");
   const image = section("image");
-  const network = section("network");
+  const networkEntry = section("network");
+  const network = networkEntry && completeNetwork(networkEntry, clusterName ?? context.stack, problems);
   const kubernetes = section("kubernetes");
   const mesh = completeMesh(section("mesh"), raw.mesh !== undefined, environment, problems);
   const hosts = entries("hosts", (name, entry: HostEntry) => {

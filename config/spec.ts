@@ -118,16 +118,28 @@ export interface ImageSpec {
 }
 
 export interface NetworkSpec {
-  /** Linux bridge on each host that machines are attached to. */
-  readonly bridge: string;
+  readonly attach: NetworkAttachment;
   /** IPv4 CIDR of the machines' network. */
   readonly cidr: string;
   /** Default route of the machines; none means no default route. */
   readonly gateway?: string;
   readonly nameservers: readonly string[];
-  /** Machines are reached through their host's SSH server (default), or directly. */
+  /** Machines are reached through their host's SSH server, or directly; default true, with macvtap false. */
   readonly viaHost: boolean;
 }
+
+/** What a machine's interface is attached to on its host. */
+export type NetworkAttachment =
+  | { readonly type: "bridge"; readonly bridge: string }
+  /** A libvirt network that exists. */
+  | { readonly type: "network"; readonly network: string }
+  /** A libvirt network that we make, with its own bridge; the gateway is the host. */
+  | { readonly type: "nat"; readonly network: string; readonly bridge: string }
+  | {
+      readonly type: "macvtap";
+      readonly device: string;
+      readonly mode: "bridge" | "vepa" | "private" | "passthrough";
+    };
 
 export type Role = "control-plane" | "worker";
 

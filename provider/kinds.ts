@@ -9,6 +9,7 @@ import { controlPlaneKind } from "./controlplane/kind";
 import { evidenceKind } from "./evidence/kind";
 import { machineKind } from "./machine/kind";
 import { memberKind } from "./member/kind";
+import { networkKind } from "./network/network";
 import { nodeRuntimeKind } from "./noderuntime/kind";
 import { rosterKind } from "./roster/kind";
 import { volumeKind } from "./volume/volume";
@@ -19,6 +20,7 @@ export const kinds: readonly AnyKind[] = [
   anyKind(imageKind),
   anyKind(volumeKind),
   anyKind(coreLeaseKind),
+  anyKind(networkKind),
   anyKind(domainKind),
   anyKind(machineKind),
   anyKind(evidenceKind),

@@ -1,5 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CarvedPoolSpec, EvidenceSpec, HostSpec, NetworkSpec, TimeoutsSpec } from "../../config/spec";
+import type {
+  CarvedPoolSpec,
+  EvidenceSpec,
+  HostSpec,
+  NetworkAttachment,
+  NetworkSpec,
+  TimeoutsSpec,
+} from "../../config/spec";
 import { parseCidr } from "../../config/ipv4";
 import {
   CoreLease,
@@ -10,6 +17,8 @@ import {
   Volume,
   type EndpointArgs,
   type Image,
+  type InterfaceArgs,
+  type Network,
   type OwnerArgs,
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
@@ -25,6 +34,8 @@ export interface CarvedMachineArgs {
   readonly image: Image;
   readonly imageFormat: "qcow2" | "raw";
   readonly network: NetworkSpec;
+  /** The network's own resource on this host, where it is one of ours. */
+  readonly nat?: Network;
   readonly placement: Placement;
   readonly address: string;
   readonly authorizedKeys: readonly string[];
@@ -100,7 +111,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
             return { type: "file", path: volume.path, format, target, serial } as const;
           }),
         ],
-        interfaces: [{ type: "bridge", bridge: network.bridge, mac }],
+        interfaces: [interfaceOf(network.attach, mac)],
         cloudInit: {
           userData: pulumi.all([key.privateKey, key.publicKey]).apply(([privateKey, publicKey]) =>
             userData({
@@ -121,7 +132,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         },
         storage: host.storage,
       },
-      { parent: this, protect, dependsOn: lease ? [lease] : [] },
+      { parent: this, protect, dependsOn: [lease, args.nat].filter((needed) => needed !== undefined) },
     );
     const endpoint = endpointOf(args.address, key.publicKey, host, network);
     const machine = new Machine(
@@ -177,6 +188,18 @@ export class CarvedMachine extends pulumi.ComponentResource {
       ready: [machine, this.evidence],
     };
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
+  }
+}
+
+function interfaceOf(attach: NetworkAttachment, mac: string): InterfaceArgs {
+  switch (attach.type) {
+    case "bridge":
+      return { type: "bridge", bridge: attach.bridge, mac };
+    case "network":
+    case "nat":
+      return { type: "network", network: attach.network, mac };
+    case "macvtap":
+      return { type: "direct", device: attach.device, mode: attach.mode, mac };
   }
 }
 

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { CarvedPoolSpec, HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
-import { Image, type OwnerArgs } from "../../provider/sdk";
+import { Image, Network, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { CarvedMachine } from "./carved-machine";
 import { summarizeEvidence, type EvidenceSummary } from "./evidence";
@@ -51,6 +51,7 @@ export class NodeLayer extends pulumi.ComponentResource {
     const used = new Set([...placements.values()].map((placement) => placement.host));
     const hosts = new Map(args.hosts.map((host) => [host.name, host]));
     const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args)]));
+    const networks = new Map([...used].map((host) => [host, this.networkOn(hosts.get(host)!, args)]));
 
     const nodes: ReadyNode[] = [];
     const summary: NodeSummary[] = [];
@@ -82,6 +83,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             image: images.get(host.name)!,
             imageFormat: needed(args.image, "image").format,
             network: needed(args.network, "network"),
+            nat: networks.get(host.name),
             placement,
             address: pool.addresses[index]!,
             authorizedKeys: args.ssh.authorizedKeys,
@@ -99,6 +101,25 @@ export class NodeLayer extends pulumi.ComponentResource {
     this.summary = summary;
     this.evidence = evidence;
     this.registerOutputs({ nodes: summary });
+  }
+
+  /** Only a NAT network is ours to make. */
+  private networkOn(host: HostSpec, args: NodeLayerArgs): Network | undefined {
+    const { attach, cidr, gateway, nameservers } = needed(args.network, "network");
+    if (attach.type !== "nat" || gateway === undefined) return undefined;
+    return new Network(
+      host.name,
+      {
+        host: host.endpoint,
+        owner: args.owner,
+        name: attach.network,
+        bridge: attach.bridge,
+        cidr,
+        address: gateway,
+        dns: nameservers.includes(gateway),
+      },
+      { parent: this },
+    );
   }
 
   private imageOn(host: HostSpec, args: NodeLayerArgs): Image {

@@ -235,7 +235,7 @@ function checkNames(draft: Draft, findings: Findings): void {
   }
 }
 
-function checkNetworks({ network, kubernetes }: Draft, findings: Findings): void {
+function checkNetworks({ network, kubernetes, pools }: Draft, findings: Findings): void {
   const networks = [
     { path: ["network", "cidr"], text: network?.cidr, what: "the machines'" },
     { path: ["kubernetes", "podCidr"], text: kubernetes?.podCidr, what: "the pods'" },
@@ -253,6 +253,14 @@ function checkNetworks({ network, kubernetes }: Draft, findings: Findings): void
       }
     }
   });
+  if (network?.attach.type === "nat") {
+    const carved = pools.filter((pool) => pool.source === "hosts" && pool.count > 0) as CarvedPoolSpec[];
+    const hosts = [...new Set(carved.flatMap((pool) => pool.hosts))].sort();
+    if (hosts.length > 1) {
+      const why = `machines on ${hosts.join(", ")} would not reach each other, each host having a network of its own: use a bridge, or name one host in each pool's hosts`;
+      fail(findings, ["network", "type"], "nat", why);
+    }
+  }
   if (network?.gateway !== undefined && !contains(parseCidr(network.cidr), network.gateway)) {
     fail(findings, ["network", "gateway"], network.gateway, `is outside the machines' network ${network.cidr}`);
   }

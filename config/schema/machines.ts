@@ -119,17 +119,40 @@ export const image = z.strictObject({
   format: z.enum(["qcow2", "raw"]).default("qcow2"),
 });
 
-export const network = z.strictObject({
-  bridge: z
+const interfaceName = (description: string) =>
+  z
     .string()
     .regex(/^[A-Za-z0-9_.-]{1,15}$/, "a Linux interface name has 1 to 15 letters, digits, _, . and -")
-    .meta({ description: "Linux bridge on each host" }),
+    .meta({ description });
+
+export const network = z.strictObject({
+  type: z
+    .enum(["bridge", "network", "nat", "macvtap"])
+    .meta({
+      description: "A Linux bridge, a libvirt network that exists, a NAT network of ours, or an interface of the host",
+    })
+    .default("bridge"),
+  bridge: interfaceName(
+    "Linux bridge on each host; of a NAT network: the one that is made, default its name",
+  ).optional(),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "a network's name has letters, digits, dot, underscore and hyphen")
+    .meta({ description: "Name of the libvirt network; of a NAT network: default the cluster's" })
+    .optional(),
+  device: interfaceName("macvtap: interface of each host").optional(),
+  mode: z
+    .enum(["bridge", "vepa", "private", "passthrough"])
+    .meta({ description: "macvtap: how machines of one host see each other; default bridge" })
+    .optional(),
   cidr: field.cidr("The machines' network"),
   gateway: field.address.optional(),
   nameservers: z.array(field.address).default([]),
   viaHost: field
-    .flag("Reach machines through their host's SSH server; false: this machine has a route to them")
-    .default(true),
+    .flag(
+      "Reach machines through their host's SSH server; false (default with macvtap): this machine has a route to them",
+    )
+    .optional(),
 });
 
 const pool = {

@@ -87,7 +87,7 @@ export const CHANGE_RULES: readonly ChangeRule[] = [
   {
     argument: "disks",
     when: "made anew (its path is not known yet)",
-    applies: (_olds, news, _event, index) => news.disks[index]?.path === UNKNOWN,
+    applies: (_olds, news, _event, index) => !Array.isArray(news.disks) || news.disks[index]?.path === UNKNOWN,
     effect: "replace",
     reason: "the old disk can go only after the machine that runs on it",
   },
@@ -159,6 +159,8 @@ function listChanges<A extends "disks" | "interfaces">(
 ): Change[] {
   const before: readonly DomainInputs[A][number][] = olds[argument];
   const after: readonly DomainInputs[A][number][] = news[argument];
+  // The engine asks so whether a disk's replacement replaces what is made of it: with the whole list unknown.
+  if (!Array.isArray(after)) return [change(argument, argument, olds, news)];
   const changed = after.flatMap((entry, index) => {
     const old = before.find((other) => keyOf(other) === keyOf(entry));
     const path = `${argument}[${index}]`;

@@ -88,6 +88,30 @@ export class CoreLease extends pulumi.CustomResource {
   }
 }
 
+export interface NetworkArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Name of the libvirt network. */
+  readonly name: string;
+  /** Name of the bridge that libvirt makes for it: at most 15 characters. */
+  readonly bridge: string;
+  /** "10.20.0.0/24"; must overlap nothing that the host has an address in or a route to. */
+  readonly cidr: string;
+  /** The host's own address in it: the machines' gateway. */
+  readonly address: string;
+  /** The host answers DNS at `address`; default false. */
+  readonly dns?: boolean;
+}
+
+/** A NAT network of libvirt's on one host, without DHCP: machines on it reach outside, and only their host reaches them. */
+export class Network extends pulumi.CustomResource {
+  declare readonly uuid: pulumi.Output<string>;
+  declare readonly active: pulumi.Output<boolean>;
+  constructor(name: string, args: NetworkArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Network", name, { ...args, uuid: undefined, active: undefined, changed: undefined }, opts);
+  }
+}
+
 /** A virtio disk. */
 export interface DiskArgs {
   /** `file`: an image in the host's file system; `block`: a device of the host, "/dev/disk/by-id/…" or "/dev/<vg>/<lv>". */

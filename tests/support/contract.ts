@@ -27,6 +27,7 @@ import { probeHost } from "../../tools/facts";
 import { testContext } from "./context";
 import type { TestContext } from "./context";
 import { failure } from "./failure";
+import { networkContract } from "./network-contract";
 import { storageContract } from "./storage-contract";
 
 export interface ContractHost {
@@ -515,6 +516,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
 
     storageContract(() => ({ endpoint: host.endpoint, transport, shell }));
+    networkContract(() => ({ endpoint: host.endpoint, transport, shell }));
   });
 }
 

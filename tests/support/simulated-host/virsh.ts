@@ -4,6 +4,7 @@
  */
 import { VirshError } from "./errors";
 import { SimulatedLibvirt } from "./libvirt";
+import { SimulatedNetworks } from "./networks";
 import { SimulatedPools } from "./pools";
 import type { Answer } from "./tool-server";
 
@@ -57,6 +58,18 @@ const POOLS: Readonly<Record<string, Command<SimulatedPools>>> = {
   "pool-undefine": (pools, [name]) => pools.undefine(name ?? ""),
 };
 
+const NETWORKS: Readonly<Record<string, Command<SimulatedNetworks>>> = {
+  "net-define": (networks, [file]) => networks.define(file ?? ""),
+  "net-undefine": (networks, [name]) => networks.undefine(name ?? ""),
+  "net-start": (networks, [name]) => networks.set(name ?? "", "active", true),
+  "net-destroy": (networks, [name]) => networks.set(name ?? "", "active", false),
+  "net-autostart": (networks, [name], flags) => networks.set(name ?? "", "autostart", !flags.has("--disable")),
+  "net-list": (networks) => networks.list(),
+  "net-info": (networks, [name]) => networks.info(name ?? ""),
+  "net-dumpxml": (networks, [name]) => networks.xml(name ?? ""),
+  "net-uuid": (networks, [name]) => networks.uuid(name ?? ""),
+};
+
 export function virsh(root: string, args: readonly string[]): Answer {
   const words = [...args];
   if (words[0] === "-q") words.shift();
@@ -67,7 +80,8 @@ export function virsh(root: string, args: readonly string[]): Answer {
     const flags = new Set(rest.filter((word) => word.startsWith("--")));
     const text =
       MACHINES[name]?.(new SimulatedLibvirt(root), plain, flags) ??
-      POOLS[name]?.(new SimulatedPools(root), plain, flags);
+      POOLS[name]?.(new SimulatedPools(root), plain, flags) ??
+      NETWORKS[name]?.(new SimulatedNetworks(root), plain, flags);
     if (text === undefined) throw new VirshError(`unknown command: '${name}'`);
     return { code: 0, stdout: text === "" ? "" : `${text}\n`, stderr: "" };
   } catch (error) {
