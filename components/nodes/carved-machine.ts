@@ -58,7 +58,17 @@ export class CarvedMachine extends pulumi.ComponentResource {
     const lease =
       placement.cpus.length === 0
         ? undefined
-        : new CoreLease(name, { host: host.endpoint, owner, machine: name, cpus: placement.cpus }, { parent: this });
+        : new CoreLease(
+            name,
+            {
+              host: host.endpoint,
+              owner,
+              machine: name,
+              cpus: placement.cpus,
+              facts: { file: host.factsFile, cpus: host.facts.cpus.length },
+            },
+            { parent: this },
+          );
     const disk = new Volume(
       name,
       {

@@ -19,6 +19,8 @@ const args = z.strictObject({
     .array(z.int().min(0).max(4095))
     .min(1)
     .transform((cpus) => [...new Set(cpus)].sort((a, b) => a - b)),
+  // What the placement was made from. No change of it changes a lease; it is compared with the host when one is taken.
+  facts: z.strictObject({ file: z.string().min(1), cpus: z.int().min(1) }).optional(),
 });
 
 type CoreLeaseInputs = z.infer<typeof args>;
@@ -30,7 +32,12 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
   outputs: {},
   check: checkWith(args),
   diff: (olds, news) =>
-    changesOf<CoreLeaseInputs>(olds, news, { host: "record", owner: "replace", machine: "replace", cpus: "live" }),
+    changesOf<Omit<CoreLeaseInputs, "facts">>(olds, news, {
+      host: "record",
+      owner: "replace",
+      machine: "replace",
+      cpus: "live",
+    }),
   // The new lease may be for the same CPUs under another name.
   deleteBeforeReplace: true,
   async create(ctx, inputs) {
@@ -43,9 +50,10 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
       timeoutMs: 60_000,
     });
     const cpus = stdout.split("\n").filter(Boolean).map(Number);
+    const facts = known?.facts === undefined ? {} : { facts: known.facts };
     return cpus.length === 0
       ? undefined
-      : { id: machine, inputs: { host, owner, machine, cpus: cpus.sort((a, b) => a - b) }, outputs: {} };
+      : { id: machine, inputs: { ...facts, host, owner, machine, cpus: cpus.sort((a, b) => a - b) }, outputs: {} };
   },
   async update(ctx, _id, _olds, news) {
     await take(ctx, news);

@@ -16,9 +16,11 @@ export function holderKey(holder: Holder): string {
  * Makes the machine's lease exactly these CPUs, or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
  * A run that was killed half-way left only leases of this machine, so running it again completes it.
  */
-export function takeScript(lease: Holder & { readonly cpus: readonly number[] }): string {
+export function takeScript(
+  lease: Holder & { readonly cpus: readonly number[]; readonly facts?: Facts | undefined },
+): string {
   return `lock
-me=${quote(holderKey(lease))}
+${lease.facts ? requireSameHost(lease.facts, lease.cpus) : ""}me=${quote(holderKey(lease))}
 cpus=${quote(lease.cpus.join(" "))}
 folder ${LEASES}
 cd ${LEASES}
@@ -40,6 +42,37 @@ done
 for f in cpu-*; do
   case " $cpus " in *" \${f#cpu-} "*) continue ;; esac
   [ "$(cut -f1-3 "$f")" != "$me" ] || rm -f "$f"
+done
+`;
+}
+
+/** What the placement was made from: a facts file, and how many CPUs it says are online. */
+interface Facts {
+  readonly file: string;
+  readonly cpus: number;
+}
+
+/** Ends the script when the host is not what its facts say: other CPUs, or siblings of a leased one that are not leased with it. */
+function requireSameHost({ file, cpus: count }: Facts, cpus: readonly number[]): string {
+  return `facts=${quote(file)}
+remedy='write it anew with \`npm run facts\`, commit it, and run again; nothing was leased'
+have=0
+for d in /sys/devices/system/cpu/cpu[0-9]*; do
+  [ "$(cat "$d/online" 2>/dev/null || echo 1)" = 0 ] || have=$((have + 1))
+done
+[ "$have" = ${count} ] || fail "this host has $have CPUs online, and its facts file $facts says ${count}: $remedy"
+for c in ${cpus.join(" ")}; do
+  list=$(cat "/sys/devices/system/cpu/cpu$c/topology/thread_siblings_list" 2>/dev/null) || continue
+  for range in $(echo "$list" | tr , ' '); do
+    s=\${range%-*}
+    while [ "$s" -le "\${range#*-}" ]; do
+      case " ${cpus.join(" ")} " in
+        *" $s "*) ;;
+        *) fail "CPUs $list are one core of this host, and its facts file $facts says that CPU $c is of a core without CPU $s: $remedy" ;;
+      esac
+      s=$((s + 1))
+    done
+  done
 done
 `;
 }

@@ -3,6 +3,7 @@ import { requireLease } from "../corelease/scripts";
 import { formatCpus } from "../libvirt/cpulist";
 import { sha256 } from "../libvirt/mark";
 import type { CloudInit, DomainInputs } from "./schema";
+import { requireMemory } from "./room";
 import { seedPath, serialLogPath } from "./xml";
 
 /** Digest of what a seed is made of: the domain's metadata keeps it, so that a change is seen without reading the seed. */
@@ -79,9 +80,11 @@ printf %s ${quote(options.xml)} >"$d/domain.xml"
 lock
 ${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
 ${disks.join("\n")}
+state=$(v domstate "$n" 2>/dev/null || echo new)
+if [ "$state" = new ] || [ "$state" = "shut off" ]; then
+${requireMemory(domain)}fi
 folder ${quote(domain.storage)}
 ${options.seed ? placeSeed : ""}
-state=$(v domstate "$n" 2>/dev/null || echo new)
 ${attach.map(attachDevice).join("\n")}
 v define "$d/domain.xml" >/dev/null
 v autostart ${domain.autostart ? "" : "--disable "}"$n" >/dev/null

@@ -79,6 +79,8 @@ export interface CoreLeaseArgs {
   readonly machine: string;
   /** Logical CPUs, all siblings of each core. */
   readonly cpus: readonly number[];
+  /** The facts that they were chosen by, and how many CPUs these say are online: a host that is another by now is refused. */
+  readonly facts?: { readonly file: string; readonly cpus: number };
 }
 
 /** The host's own record that these CPUs belong to one machine, taken atomically: another stack or run is refused and told who holds them. */

@@ -209,6 +209,45 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       await shell("virsh -q undefine contract-0");
     });
 
+    it("leases no core of a host that is not what its facts say, and names the numbers, the file and the remedy", async () => {
+      const cpus = Number(
+        await shell("getconf _NPROCESSORS_ONLN; ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l").then((text) =>
+          text.split("\n").at(-1),
+        ),
+      );
+      const lease = {
+        host: host.endpoint,
+        owner,
+        machine: "contract-1",
+        cpus: [0],
+        facts: { file: "facts/a.json", cpus },
+      };
+      const other = { ...lease, facts: { ...lease.facts, cpus: cpus + 2 } };
+      const error = await failure(coreLeaseKind.create(testContext(transport), other));
+      expect(error.message).to.contain(
+        `this host has ${cpus} CPUs online, and its facts file facts/a.json says ${cpus + 2}: write it anew with \`npm run facts\``,
+      );
+      expect((await coreLeaseKind.read(testContext(transport), "x", other)) ?? "none").to.equal("none");
+    });
+
+    it("starts no machine that the host has not the memory or the hugepages for, and leaves nothing of it", async () => {
+      const refused = async (change: Partial<DomainInputs>): Promise<string> =>
+        (await failure(domainKind.create(testContext(transport, "machine"), { ...inputs, ...change }))).message;
+      const GIB = 1024 * MIB;
+      expect(await refused({ memoryBytes: 4096 * GIB })).to.match(
+        /needs 4194304 MiB, and \d+ MiB are available on the host:/,
+      );
+      expect(await refused({ memoryBytes: 4096 * GIB, numaNode: 0 })).to.match(
+        /and \d+ MiB are available on the host's NUMA node 0:/,
+      );
+      expect(await refused({ memoryBytes: 4096 * GIB, hugepageBytes: 2 * MIB, numaNode: 0 })).to.match(
+        /needs 2097152 hugepages of 2048 KiB, and \d+ of \d+ are free on the host's NUMA node 0:/,
+      );
+      expect(await refused({ numaNode: 77 })).to.contain("this host has no NUMA node 77: probe it again");
+      expect(await shell("virsh -q list --all --name | grep -x contract-0 || true")).to.equal("");
+      expect(await shell(`ls ${storage} | grep seed || true`)).to.equal("");
+    });
+
     it("is probed, with the machines of others on it and without ours", async () => {
       const uuid = "0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e";
       const xml = `<domain type="qemu"><name>others</name><uuid>${uuid}</uuid><description>\n@@ hostname\nx</description><memory unit="MiB">64</memory><vcpu>2</vcpu><cputune><vcpupin vcpu="0" cpuset="1"/></cputune><os><type arch="x86_64">hvm</type></os><devices/></domain>`;
