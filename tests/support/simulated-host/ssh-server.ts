@@ -43,19 +43,21 @@ export class SshServer {
     });
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
+  /** A given port is for a server that comes back. */
+  listen(port = 0): Promise<void> {
+    return new Promise((resolve) => this.server.listen(port, "127.0.0.1", resolve));
   }
 
   get port(): number {
     return (this.server.address() as net.AddressInfo).port;
   }
 
-  /** Cuts the connection at the next script that contains the text, once. */
-  cutAt(text: string): void {
+  /** Cuts the connection at the next script that contains the text, once; `then` is called with it. */
+  cutAt(text: string, then: () => void = () => undefined): void {
     this.cut = (script) => {
       if (!script.includes(text)) return false;
       this.cut = undefined;
+      then();
       return true;
     };
   }
