@@ -67,7 +67,12 @@ export const testLevels: readonly Level[] = [
   {
     name: "host",
     what: "real sshd, libvirtd and QEMU in namespaces: the contract that the simulated host keeps, too",
-    files: ["tests/lab/host-contract.test.js", "tests/lab/site.test.js", "tests/lab/host-keys.test.js"],
+    files: [
+      "tests/lab/host-contract.test.js",
+      "tests/lab/domain-schema.test.js",
+      "tests/lab/site.test.js",
+      "tests/lab/host-keys.test.js",
+    ],
     // Its root is made of Debian packages when the cache has none.
     timeoutMs: 900_000,
   },
