@@ -127,6 +127,7 @@ export const CHANGE_RULES: readonly ChangeRule[] = [
   },
   { argument: "storage", effect: "replace", reason: "the machine's seed and log are in it" },
   { argument: "autostart", effect: "live", reason: "libvirt notes it for the host's next start" },
+  { argument: "restart", effect: "record", reason: "it says what later changes do" },
   { argument: "running", effect: "live", reason: "it is off and is started" },
   {
     argument: "unmodelled",

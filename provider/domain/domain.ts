@@ -6,9 +6,10 @@ import { isOurs, markOf, refusal } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { where } from "../transport/errors";
 import { diffDomain } from "./changes";
-import { pendingRestart, seenInputs, unmodelled } from "./drift";
+import { needsRestart, pendingRestart, seenInputs, unmodelled } from "./drift";
 import { importDomain } from "./import";
 import { inspect } from "./inspect";
+import { inTurn } from "./restart";
 import { pluggingOf } from "./plugging";
 import { refuseUnfit } from "./production";
 import { checkDomain, domainArgs } from "./schema";
@@ -72,8 +73,16 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
       );
     const foreign = notOurs(olds, id, seen);
     if (foreign !== undefined) throw new UserError(`${where(news.host)}: ${foreign}; it is left untouched`);
-    await apply(ctx, news, id, seen);
     const reboot = diffDomain(olds, news).filter((change) => change.effect === "reboot");
+    if (reboot.length > 0 && seen.running && news.restart?.when === "needed") {
+      await inTurn(ctx, news, async () => {
+        await apply(ctx, news, id, seen);
+        const now = await inspect(ctx, news.host, news.name);
+        return now !== undefined && needsRestart(news, now);
+      });
+      return { uuid: id, running: true, unmodelled: [] };
+    }
+    await apply(ctx, news, id, seen);
     if (reboot.length > 0 && seen.running) {
       const names = reboot.map((change) => change.property).join(", ");
       ctx.warn(

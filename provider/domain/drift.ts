@@ -57,6 +57,19 @@ export function pendingRestart(seen: SeenDomain): string[] {
   return names.filter((name) => !isDeepStrictEqual(views.live[name], views.inactive[name]));
 }
 
+/** A running machine is not what its definition says, in anything that it can only get at a start. */
+export function needsRestart(known: DomainInputs, seen: SeenDomain): boolean {
+  const { live, inactive } = seen;
+  if (!live) return false;
+  const pins = ({ vcpuPins, emulatorPin, ioThreadPins }: SeenXml) => ({ vcpuPins, emulatorPin, ioThreadPins });
+  return (
+    pendingRestart(seen).length > 0 ||
+    unmodelled(known, seen).length > 0 ||
+    !isDeepStrictEqual(pins(live), pins(inactive)) ||
+    live.disks.length !== inactive.disks.length
+  );
+}
+
 /** Of devices only those that both have: `seenInputs` names the others. */
 function pendingView(view: SeenXml, other: SeenXml, balloon: boolean) {
   const { vcpus, maxMemoryBytes, numaNode, hugepageBytes, ioThreads, firmware, seedDigest } = view;

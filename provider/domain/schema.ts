@@ -71,6 +71,13 @@ export const domainArgs = z.strictObject({
   ).optional(),
   storage: absolutePath,
   autostart: z.boolean().default(true),
+  restart: z
+    .strictObject({
+      when: z.enum(["never", "needed"]),
+      endpoint: endpoint.optional(),
+      drain: z.strictObject({ controlPlane: endpoint, node: name }).optional(),
+    })
+    .optional(),
 });
 
 export interface CloudInit {

@@ -182,6 +182,15 @@ export interface DomainArgs {
   readonly storage: string;
   /** Default true. */
   readonly autostart?: boolean;
+  /** What a change does that a running machine can't take. Default: it waits for the next start, and a warning says so. */
+  readonly restart?: {
+    /** `needed`: the machine is restarted for it, one machine at a time in a run; the first failure ends all restarts. */
+    readonly when: "never" | "needed";
+    /** SSH of the machine: waited for after its start. */
+    readonly endpoint?: EndpointArgs;
+    /** Where it is a Kubernetes node: drained first through the first control plane, Ready and uncordoned afterwards. */
+    readonly drain?: { readonly controlPlane: EndpointArgs; readonly node: string };
+  };
 }
 
 /** A running libvirt domain. */

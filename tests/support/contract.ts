@@ -316,7 +316,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(other.message).to.contain("belongs to stack contract/test");
       const volume = await volumeKind.read(ctx, `there:${disk}`, undefined);
       await domainKind.delete(ctx, before!.id!, { ...before!.inputs, ...before!.outputs });
-      await volumeKind.delete(ctx, disk, { ...volume!.inputs, ...volume!.outputs });
+      await volumeKind.delete(ctx, disk, { ...volume!.inputs, ...volume!.outputs, onDestroy: "remove" });
       await coreLeaseKind.delete(ctx, "foreign-0", { host: host.endpoint, owner, machine: "foreign-0", cpus: [0] });
       expect(
         await shell(`virsh -q list --all --name | grep -x foreign-0 || true; ls ${disk}* 2>/dev/null || true`),
@@ -497,6 +497,21 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       await domainKind.update(ctx, id, { ...made, running: false }, inputs);
       expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
       await shell(`rm ${storage}/data.raw ${storage}/other.raw`);
+    });
+
+    it("restarts a machine for what it can only get at a start, when it is told to", async () => {
+      const ctx = testContext(transport, "machine");
+      const more = { ...inputs, memoryBytes: 160 * MIB, restart: { when: "needed" } as const };
+      await domainKind.update(ctx, id, { ...made, restart: more.restart }, more);
+      expect(ctx.warnings).to.deep.equal([]);
+      expect(await shell("virsh dumpxml contract-0 | grep -c '<memory unit=.KiB.>163840<' || true")).to.equal("1");
+      expect((await domainKind.read(ctx, id, { ...made, ...more }))?.inputs).to.deep.equal(more);
+      expect(ctx.warnings, "nothing is pending").to.deep.equal([]);
+      const pid = await shell("cat /run/libvirt/qemu/contract-0.pid");
+      await domainKind.update(ctx, id, { ...made, restart: more.restart }, more);
+      expect(await shell("cat /run/libvirt/qemu/contract-0.pid"), "it is not restarted twice").to.equal(pid);
+      await domainKind.update(ctx, id, { ...made, ...more }, { ...inputs, restart: more.restart });
+      expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
     });
 
     it("starts again what was switched off", async () => {

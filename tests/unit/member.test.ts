@@ -6,7 +6,7 @@ import { completeJoin } from "../../provider/member/credentials";
 import { MEMBERS_SCRIPT, parseMembers, quorumAfterRemoval, type EtcdMember } from "../../provider/member/etcd";
 import { decideJoin } from "../../provider/member/join";
 import { memberKind } from "../../provider/member/kind";
-import { drainError } from "../../provider/member/leave";
+import { drainError } from "../../provider/member/drain";
 import type { MemberInputs } from "../../provider/member/schema";
 import { markOf } from "../../provider/node/mark";
 import { kubeadmSettings } from "../support/cluster-spec";
