@@ -65,7 +65,13 @@ async function restart(ctx: Context, domain: DomainInputs, needed: boolean): Pro
       },
     });
   }
-  if (endpoint) await ctx.transport.waitUntilReachable(endpoint, BACK_SECONDS * 1000, ctx.progress, ctx.signal);
+  if (endpoint)
+    await ctx.transport.waitUntilReachable(
+      endpoint,
+      BACK_SECONDS * 1000,
+      (line) => ctx.progress(`${domain.name}: ${line}`),
+      ctx.signal,
+    );
   if (cluster && before) {
     await untilReady(ctx, cluster, before.bootId);
     await end(ctx, cluster, before.cordoned);

@@ -67,10 +67,8 @@ describe("a restart for a change", () => {
     plane.command("kubectl", KUBECTL);
     plane.write("etc/kubernetes/admin.conf", "");
     transport = Object.assign(Object.create(ssh) as Transport, {
-      script: ((at, script, options) =>
-        at.address === controlPlane.address
-          ? plane.script(at, script, options)
-          : ssh.script(at, script, options)) as Transport["script"],
+      script: (at, script, options) =>
+        at.address === controlPlane.address ? plane.script(at, script, options) : ssh.script(at, script, options),
     });
     for (const [index, name] of ["w-0", "w-1"].entries()) {
       host.write(`/var/lib/kvmesh/${name}.raw`, "");
