@@ -66,10 +66,9 @@ describe("a restart for a change", () => {
     plane = new LocalMachine();
     plane.command("kubectl", KUBECTL);
     plane.write("etc/kubernetes/admin.conf", "");
-    transport = Object.assign(Object.create(ssh) as Transport, {
-      script: (at, script, options) =>
-        at.address === controlPlane.address ? plane.script(at, script, options) : ssh.script(at, script, options),
-    });
+    const script: Transport["script"] = (at, text, options) =>
+      (at.address === controlPlane.address ? plane : ssh).script(at, text, options);
+    transport = Object.assign(Object.create(ssh) as Transport, { script });
     for (const [index, name] of ["w-0", "w-1"].entries()) {
       host.write(`/var/lib/kvmesh/${name}.raw`, "");
       const { inputs } = domainKind.check({
