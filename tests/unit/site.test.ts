@@ -1,7 +1,8 @@
 import { expect } from "chai";
+import * as net from "node:net";
 import * as fc from "fast-check";
 import { decide, type Machine } from "../../tools/site/choose";
-import { networkXml, sshdConfig } from "../../tools/site/hardware";
+import { freePort, networkXml, sshdConfig } from "../../tools/site/hardware";
 import { withoutComment } from "../../tools/site/keys";
 import { verdict } from "../../tools/site/kvm-probe";
 import { freeSubnet, parseRange, siteNetwork } from "../../tools/site/network";
@@ -11,6 +12,8 @@ import { identify, isAlive, parseStat } from "../../tools/site/processes";
 import { run } from "../../tools/site/run";
 import { emulatedKernelArguments, emulatedSettings, hardwareSettings } from "../../tools/site/settings";
 import { knownHostsLine } from "../../tools/site/ssh";
+import { SiteError } from "../../tools/site/types";
+import { failure } from "../support/failure";
 
 const capable: Machine = {
   platform: "linux",
@@ -88,6 +91,39 @@ describe("the site's network", () => {
   it("is a NAT network with a resolver on a real host", () => {
     const xml = networkXml({ prefix: "10.89.4", device: "kvmesh0" });
     expect(xml).to.contain('<forward mode="nat"/>').and.contain('name="kvmesh0"').and.contain('address="10.89.4.1"');
+  });
+});
+
+describe("the port of the site's sshd", () => {
+  const listen = (port: number): Promise<net.Server> =>
+    new Promise((resolve, reject) => {
+      const server = net.createServer();
+      server.once("error", reject);
+      server.listen(port, "127.0.0.1", () => resolve(server));
+    });
+
+  it("is the next one that nobody listens on", async () => {
+    const from = await freePort(32_222);
+    const busy = await listen(from);
+    try {
+      expect(await freePort(from)).to.be.greaterThan(from);
+    } finally {
+      busy.close();
+    }
+  });
+
+  it("where all are in use, one message says which were tried", async () => {
+    const from = await freePort(33_222);
+    const busy = await listen(from);
+    try {
+      const error = await failure(freePort(from, 1));
+      expect(error).to.be.instanceOf(SiteError);
+      expect(error.message).to.equal(
+        `every port from ${from} to ${from} is in use on loopback: end what listens there`,
+      );
+    } finally {
+      busy.close();
+    }
   });
 });
 

@@ -156,8 +156,8 @@ async function startSshd(state: SiteState, dir: string, clientKey: string): Prom
 }
 
 /** The first port from `from` upwards that nothing listens on. */
-export async function freePort(from: number): Promise<number> {
-  for (let port = from; port < from + 100; port += 1) {
+export async function freePort(from: number, tries = 100): Promise<number> {
+  for (let port = from; port < from + tries; port += 1) {
     const free = await new Promise<boolean>((resolve) => {
       const server = net.createServer();
       server.once("error", () => resolve(false));
@@ -165,7 +165,7 @@ export async function freePort(from: number): Promise<number> {
     });
     if (free) return port;
   }
-  throw new SiteError(`every port from ${from} to ${from + 99} is in use on loopback`);
+  throw new SiteError(`every port from ${from} to ${from + tries - 1} is in use on loopback: end what listens there`);
 }
 
 /** Ends sshd, removes the network; machines that a stack still has here are named and left. */
