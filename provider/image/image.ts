@@ -135,8 +135,9 @@ async function fetchTo(ctx: Context, inputs: ImageInputs, part: string, freeByte
       `${where(host)}: the image ${inputs.name} is not there, and it is not said where to get it: give url (the host downloads it) or file (uploaded from here)`,
     );
   }
-  await onHost(ctx, host, `folder ${storage}`, `folder '${storage}'\n`);
+  const folder = (): Promise<string> => onHost(ctx, host, `folder ${storage}`, `folder '${storage}'\n`);
   if (url !== undefined) {
+    await folder();
     const onLine = (bytes: string): void =>
       ctx.progress(`downloading image ${inputs.name}: ${mebibytes(Number(bytes))}`);
     await onHost(ctx, host, `downloading image ${inputs.name}`, downloadScript(url, part), {
@@ -153,6 +154,7 @@ async function fetchTo(ctx: Context, inputs: ImageInputs, part: string, freeByte
       `${where(host)}: ${storage} has ${mebibytes(freeBytes)} free, the image ${local} needs ${mebibytes(size)}`,
     );
   }
+  await folder();
   await ctx.transport.upload(host, local, part, (sent, total) => {
     ctx.progress(`uploading image ${inputs.name}: ${mebibytes(sent)} of ${mebibytes(total)}`);
   });

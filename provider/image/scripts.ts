@@ -12,7 +12,7 @@ elif command -v wget >/dev/null; then
 else fail 'there is neither curl nor wget: install one, or give the image as a file'
 fi
 pid=$!
-trap 'rm -f "$t.log"' EXIT
+trap 'rm -f "$t.log"; rmdir "\${t%/*}" 2>/dev/null || true' EXIT
 i=0
 while kill -0 $pid 2>/dev/null; do
   sleep 1
@@ -35,7 +35,7 @@ export function finishScript(
   sidecar: Sidecar,
 ): string {
   return `t=${quote(part)}
-trap 'rm -f "$t"' EXIT
+trap 'rm -f "$t"; rmdir "\${t%/*}" 2>/dev/null || true' EXIT
 digest=$(sha256sum "$t" | cut -d' ' -f1)
 [ "sha256:$digest" = ${quote(image.digest)} ] || fail "the image has digest sha256:$digest, not ${image.digest}: it was changed or cut short"
 info=$(qemu-img info --output=json "$t") || fail 'the image can not be read'

@@ -27,6 +27,7 @@ import { probeHost } from "../../tools/facts";
 import { testContext } from "./context";
 import type { TestContext } from "./context";
 import { failure } from "./failure";
+import { imageContract } from "./image-contract";
 import { networkContract } from "./network-contract";
 import { storageContract } from "./storage-contract";
 
@@ -570,6 +571,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
 
     storageContract(() => ({ endpoint: host.endpoint, transport, shell }));
+    imageContract(() => ({ endpoint: host.endpoint, transport, shell }));
     networkContract(() => ({ endpoint: host.endpoint, transport, shell }));
   });
 }

@@ -86,10 +86,14 @@ export class RealSshd {
       ...more.flatMap((option) => ["-o", option]),
     ];
     const log = fs.openSync(path.join(dir, "log"), "w");
-    const child = spawn("unshare", ["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", ...command], {
-      stdio: ["ignore", log, log],
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LOWER: rootPath(hostRecipe), DIR: dir },
-    });
+    const child = spawn(
+      "unshare",
+      ["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", ...command],
+      {
+        stdio: ["ignore", log, log],
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LOWER: rootPath(hostRecipe), DIR: dir },
+      },
+    );
     fs.closeSync(log);
     const server = new RealSshd(dir, child, port, hostKeys, identityFile);
     try {
