@@ -179,6 +179,12 @@ describe("parseStack, on what it does not take", () => {
     ["HTTPS without a certificate", { "gateways.edge": { namespace: "shop" } }, /^gateways\.edge\.tlsSecret: missing/],
     ["two chart sources", { "mesh.charts": { folder: "a", oci: "oci://b" } }, /^mesh\.charts: .*exactly one/],
     [
+      "a window of steal that is no whole second",
+      { evidence: { window: "1500ms" } },
+      /^evidence\.window: .*whole seconds/,
+    ],
+    ["an age without a unit of ages", { evidence: { maxAge: "90s" } }, /^evidence\.maxAge: .*h, d, such as 30d/],
+    [
       "a canary without a mesh",
       { mesh: undefined, "namespaces.shop": { injection: false } },
       /^canaries: .*there is no mesh/,

@@ -1,16 +1,17 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import {
+  type Bytes,
   cpuSet,
   formatBytes,
   formatCpuSet,
   formatDuration,
+  type Milliseconds,
+  parseAge,
   parseBytes,
   parseCpuSet,
   parseDuration,
   parsePercent,
-  type Bytes,
-  type Milliseconds,
 } from "../../config/units";
 import { contains, expandAddresses, formatIpv4, ipv4, overlap, parseCidr } from "../../config/ipv4";
 
@@ -58,6 +59,12 @@ describe("units", () => {
     check(fc.nat(2 ** 31 - 1), (n) => parseDuration(formatDuration(n as Milliseconds)), same);
     check(fc.array(fc.nat(8191)), (cpus) => parseCpuSet(formatCpuSet(cpus)), cpuSet);
     check(fc.nat(2 ** 32 - 1), (n) => ipv4(formatIpv4(n)), same);
+  });
+
+  it("give ages in hours and days, beyond what a timer can wait", () => {
+    expect(parseAge("30d")).to.equal(2_592_000_000);
+    expect(parseAge("12h")).to.equal(43_200_000);
+    for (const text of ["0d", "30", "5m", "1.5d"]) expect(() => parseAge(text), text).to.throw(/h, d, such as 30d/);
   });
 
   it("are shown in the largest unit that is exact", () => {
