@@ -161,7 +161,7 @@ function listChanges<A extends "disks" | "interfaces">(
   const before: readonly DomainInputs[A][number][] = olds[argument];
   const after: readonly DomainInputs[A][number][] = news[argument];
   // The engine asks so whether a disk's replacement replaces what is made of it: with the whole list unknown.
-  if (!Array.isArray(after)) return [change(argument, argument, olds, news)];
+  if ((after as unknown) === UNKNOWN) return [change(argument, argument, olds, news)];
   const changed = after.flatMap((entry, index) => {
     const old = before.find((other) => keyOf(other) === keyOf(entry));
     const path = `${argument}[${index}]`;

@@ -77,22 +77,26 @@ async function setEnding(ctx: Context, inputs: RosterInputs, ending: boolean): P
   await writeMark(ctx, inputs.controlPlane, { ...mark, ending });
 }
 
-/** Prints, once a second until the end, "name ready" or "name <the kubelet's reason>" for each node, and then "done" or "late". */
+/** How often a wait that makes no headway is said again. */
+const REPEAT_MS = 10_000;
+
+/** The script prints a line a second until all are Ready: "name False <the kubelet's reason>" of each that is not, tabs between. */
 async function waitForNodes(ctx: Context, inputs: RosterInputs): Promise<void> {
   const started = Date.now();
-  let waiting = "";
+  let said = { names: "", at: 0 };
   const result = await ctx.transport.script(
     inputs.controlPlane,
-    `end=$(($(date +%s) + ${Math.ceil(inputs.timeoutSeconds)}))
+    `tab=$(printf '\\t')
+end=$(($(date +%s) + ${Math.ceil(inputs.timeoutSeconds)}))
 while :; do
   seen=$(${KUBECTL} get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}{"\\n"}{end}' 2>&1)
   missing=
   for node in ${inputs.nodes.join(" ")}; do
     line=$(printf '%s\\n' "$seen" | grep "^$node ") || line="$node is not known to the API"
-    case "$line" in "$node True "*) ;; *) missing="$missing; $line" ;; esac
+    case "$line" in "$node True "*) ;; *) missing="$missing$tab$line" ;; esac
   done
   [ -z "$missing" ] && exit 0
-  echo "\${missing#; }"
+  echo "\${missing#"$tab"}"
   [ "$(date +%s)" -ge $end ] && exit 1
   sleep 1
 done`,
@@ -100,12 +104,13 @@ done`,
       ...repeatable(ctx, (inputs.timeoutSeconds + 60) * 1000),
       onLine: (line) => {
         const names = line
-          .split("; ")
+          .split("\t")
           .map((one) => one.split(" ")[0])
           .join(", ");
-        if (names !== waiting)
-          ctx.progress(`waiting until Ready: ${names} (${Math.round((Date.now() - started) / 1000)} s)`);
-        waiting = names;
+        if (names === said.names && Date.now() - said.at < REPEAT_MS) return;
+        said = { names, at: Date.now() };
+        const seconds = Math.round((said.at - started) / 1000);
+        ctx.progress(`waiting until Ready: ${names} (${seconds} of ${inputs.timeoutSeconds} s)`);
       },
     },
   );
@@ -114,7 +119,7 @@ done`,
   throw new UserError(
     `cluster ${inputs.owner.cluster}: nodes are not Ready after ${inputs.timeoutSeconds} s:\n` +
       last
-        .split("; ")
+        .split("\t")
         .map((line) => `  - ${line.slice(0, 300)}`)
         .join("\n") +
       "\nLook at `kubectl describe node` and at the pods of kube-flannel; `pulumi up` waits again",

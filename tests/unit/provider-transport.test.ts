@@ -7,7 +7,6 @@ import { SshTransport } from "../../provider/transport/ssh";
 import { failure } from "../support/failure";
 import { SimulatedHost } from "../support/simulated-host";
 
-
 describe("the SSH transport", () => {
   let host: SimulatedHost;
   let other: SimulatedHost;
