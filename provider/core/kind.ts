@@ -1,6 +1,5 @@
 import type { z } from "zod";
-import type { Transport } from "../transport/transport";
-import type { ImportSettings } from "./settings";
+import type { Endpoint, Transport } from "../transport/transport";
 
 /** Pulumi's sentinel for a value that is not known before `up`; check and diff may meet it, the other handlers never. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -21,6 +20,16 @@ export interface Change {
   readonly effect: "live" | "reboot" | "replace" | "record";
   /** Why it takes effect so, or at all; for a person who reads the plan. */
   readonly reason?: string;
+}
+
+/** What an import needs to know beside its ID; the names and forms are the stack file's. */
+export interface ImportSettings {
+  /** By the names that IDs begin with. */
+  readonly hosts: ReadonlyMap<string, Endpoint>;
+  /** Of what carries no mark yet; default: the stack's name. */
+  readonly cluster?: string;
+  /** Default development. */
+  readonly environment?: "production" | "staging" | "development";
 }
 
 /** What handlers may use beside their inputs. */

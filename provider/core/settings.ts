@@ -2,21 +2,10 @@ import * as os from "node:os";
 import * as path from "node:path";
 import type { Endpoint } from "../transport/transport";
 import { endpoint, owner } from "./check";
-import type { Owner } from "./check";
 import { UNKNOWN } from "./kind";
-import type { CheckFailure } from "./kind";
+import type { CheckFailure, ImportSettings } from "./kind";
 import { isObject } from "./values";
 import type { Properties } from "./values";
-
-/** What an import needs to know beside its ID; the names and forms are the stack file's. */
-export interface ImportSettings {
-  /** By the names that IDs begin with. */
-  readonly hosts: ReadonlyMap<string, Endpoint>;
-  /** Of what carries no mark yet; default: the stack's name. */
-  readonly cluster?: string;
-  /** Default development. */
-  readonly environment?: Owner["environment"];
-}
 
 /** How this machine authenticates to hosts and machines, how patient it is, and which hosts it knows by name. */
 export interface Settings extends ImportSettings {

@@ -1,7 +1,7 @@
 import { quote } from "../core/quote";
 import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool, sidecarText } from "../libvirt/storage";
 import type { SeenFile, Sidecar } from "../libvirt/storage";
-import type { VolumeInputs } from "./volume";
+import type { VolumeInputs } from "./schema";
 
 /** Makes the disk beside its place, then puts it there. compat=1.1: without it, an old qemu-img makes images that can't discard. */
 export function makeScript(volume: VolumeInputs, path: string, seen: SeenFile, sidecar: Sidecar): string {

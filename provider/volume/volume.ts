@@ -1,8 +1,6 @@
-import { z } from "zod";
-import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf, differences } from "../core/diff";
 import { UserError } from "../core/kind";
-import type { Change, CheckFailure, Context, Kind, Seen } from "../core/kind";
+import type { Change, Context, Kind, Seen } from "../core/kind";
 import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
@@ -10,24 +8,9 @@ import { onHost } from "../libvirt/script";
 import { adopts, inspectFile } from "../libvirt/storage";
 import type { SeenFile } from "../libvirt/storage";
 import { where } from "../transport/errors";
+import { checkVolume, volumeArgs } from "./schema";
+import type { VolumeInputs } from "./schema";
 import { growScript, makeScript, markScript, removeVolumeScript } from "./scripts";
-
-const args = z.strictObject({
-  host: endpoint,
-  owner,
-  name,
-  storage: absolutePath,
-  capacityBytes: z
-    .int()
-    .min(1024 * 1024)
-    .multipleOf(512, "must be a multiple of 512 bytes"),
-  format: z.enum(["qcow2", "raw"]),
-  base: absolutePath.optional(),
-  baseFormat: z.enum(["qcow2", "raw"]).optional(),
-  onDestroy: z.enum(["keep", "remove"]).default("remove"),
-});
-
-export type VolumeInputs = z.infer<typeof args>;
 
 interface VolumeOutputs {
   readonly path: string;
@@ -36,22 +19,11 @@ interface VolumeOutputs {
 /** A disk in a directory pool: made under another name and renamed, so that it is never there half made. */
 export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
   token: "kvmesh:index:Volume",
-  args,
+  args: volumeArgs,
   outputs: { path: "stable" },
   // The new one has the same path.
   deleteBeforeReplace: true,
-  check: checkWith(args, ({ base, baseFormat, onDestroy }) => {
-    const failures: CheckFailure[] = [];
-    if (base !== undefined && baseFormat === undefined) {
-      const reason = "must be given with base: guessing it lets a guest choose what its disk is";
-      failures.push({ property: "baseFormat", reason });
-    }
-    if (base !== undefined && onDestroy === "keep") {
-      const reason = "keep is for disks of data: one that is made from an image is made again from it";
-      failures.push({ property: "onDestroy", reason });
-    }
-    return failures;
-  }),
+  check: checkVolume,
   diff: diffVolume,
 
   async create(ctx, inputs) {

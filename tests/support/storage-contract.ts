@@ -4,7 +4,7 @@ import { domainKind } from "../../provider/domain/domain";
 import type { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
 import { volumeKind } from "../../provider/volume/volume";
-import type { VolumeInputs } from "../../provider/volume/volume";
+import type { VolumeInputs } from "../../provider/volume/schema";
 import { testContext } from "./context";
 import { failure } from "./failure";
 
