@@ -25,6 +25,12 @@ const args = z.strictObject({
 
 type CoreLeaseInputs = z.infer<typeof args>;
 
+/** Released and taken again, somebody else could have them in between, with the machine still on them. */
+const handedOver = {
+  effect: "live",
+  reason: "the same cores are handed over on the host, and are never free",
+} as const;
+
 /** The host's own record that these CPUs belong to one machine; taken all or none, under the host's lock. */
 export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
   token: "kvmesh:index:CoreLease",
@@ -34,12 +40,10 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
   diff: (olds, news) =>
     changesOf<Omit<CoreLeaseInputs, "facts">>(olds, news, {
       host: "record",
-      owner: "replace",
-      machine: "replace",
+      owner: handedOver,
+      machine: handedOver,
       cpus: "live",
     }),
-  // The new lease may be for the same CPUs under another name.
-  deleteBeforeReplace: true,
   async create(ctx, inputs) {
     await take(ctx, inputs);
     return { id: inputs.machine, outputs: {} };
@@ -55,8 +59,8 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
       ? undefined
       : { id: machine, inputs: { ...facts, host, owner, machine, cpus: cpus.sort((a, b) => a - b) }, outputs: {} };
   },
-  async update(ctx, _id, _olds, news) {
-    await take(ctx, news);
+  async update(ctx, _id, olds, news) {
+    await take(ctx, news, olds);
     return {};
   },
   async delete(ctx, _id, state) {
@@ -73,10 +77,10 @@ async function toImport(ctx: Context, id: string): Promise<Pick<CoreLeaseInputs,
   return { host, owner, machine };
 }
 
-/** All of these CPUs for this machine, or an error that names who has them and nothing taken. */
-export async function take(ctx: Context, lease: CoreLeaseInputs): Promise<void> {
+/** All of these CPUs for this machine, or an error that names who has them and nothing taken. What `from` holds is handed over. */
+export async function take(ctx: Context, lease: CoreLeaseInputs, from: CoreLeaseInputs = lease): Promise<void> {
   const doing = `leasing CPUs ${formatCpus(lease.cpus)} for ${lease.machine}`;
-  const taken = (await onHost(ctx, lease.host, doing, takeScript(lease))).split("\n").filter(Boolean);
+  const taken = (await onHost(ctx, lease.host, doing, takeScript(lease, from))).split("\n").filter(Boolean);
   if (taken.length === 0) return;
   const holders = taken.map((line) => {
     const [cpu, project, stack, machine, since] = line.split("\t");

@@ -13,35 +13,39 @@ export function holderKey(holder: Holder): string {
 }
 
 /**
- * Makes the machine's lease exactly these CPUs, or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
+ * Makes the machine's lease exactly these CPUs, of which `from` may hold some or all: they are handed over and never free. Or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
  * A run that was killed half-way left only leases of this machine, so running it again completes it.
  */
 export function takeScript(
   lease: Holder & { readonly cpus: readonly number[]; readonly facts?: Facts | undefined },
+  from: Holder = lease,
 ): string {
   return `lock
 ${lease.facts ? requireSameHost(lease.facts, lease.cpus) : ""}me=${quote(holderKey(lease))}
+was=${quote(holderKey(from))}
 cpus=${quote(lease.cpus.join(" "))}
 folder ${LEASES}
 cd ${LEASES}
 taken=0
 for c in $cpus; do
   [ -d /sys/devices/system/cpu/cpu$c ] || fail "this host has no CPU $c: probe it again"
-  if [ -s "cpu-$c" ] && [ "$(cut -f1-3 "cpu-$c")" != "$me" ]; then
-    printf '%s\\t' "$c"; cat "cpu-$c"
-    taken=1
-  fi
+  [ -s "cpu-$c" ] || continue
+  holder=$(cut -f1-3 "cpu-$c")
+  [ "$holder" != "$me" ] && [ "$holder" != "$was" ] || continue
+  printf '%s\\t' "$c"; cat "cpu-$c"
+  taken=1
 done
 [ "$taken" = 0 ] || exit 0
 since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 for c in $cpus; do
-  [ -s "cpu-$c" ] && continue
+  if [ -s "cpu-$c" ] && [ "$(cut -f1-3 "cpu-$c")" = "$me" ]; then continue; fi
   printf '%s\\t%s\\n' "$me" "$since" >.new
   mv -f .new "cpu-$c"
 done
 for f in cpu-*; do
   case " $cpus " in *" \${f#cpu-} "*) continue ;; esac
-  [ "$(cut -f1-3 "$f")" != "$me" ] || rm -f "$f"
+  holder=$(cut -f1-3 "$f")
+  if [ "$holder" = "$me" ] || [ "$holder" = "$was" ]; then rm -f "$f"; fi
 done
 `;
 }
@@ -88,16 +92,32 @@ exit 0
 `;
 }
 
-/** Gives back what this machine holds, and nothing else. */
+/** Gives back what this machine holds, and nothing else; not while the machine is there: it runs on these cores, or will. */
 export function releaseScript(holder: Holder): string {
   return `lock
-[ -d ${LEASES} ] || exit 0
+${requireNoMachine(holder)}[ -d ${LEASES} ] || exit 0
 cd ${LEASES}
 for f in cpu-*; do
   if [ -e "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ]; then rm -f "$f"; fi
 done
 cd /
 rmdir -p ${LEASES} 2>/dev/null || true
+`;
+}
+
+/** Ends the script while a machine of this name with this stack's mark is defined or runs. Somebody else's machine needs no lease of ours. */
+function requireNoMachine({ owner, machine }: Holder): string {
+  return `m=${quote(machine)}
+remedy='its cores stay leased. Run \`pulumi up\`, which takes the machine over, and destroy again. Or, if it may go for good, on the host:'
+if ! said=$(v domuuid "$m" 2>&1); then
+  case $said in *"failed to get domain"*) ;; *) fail "libvirt does not answer, so nothing was released: $said" ;; esac
+else
+  mark=$(v dumpxml --inactive "$m" | grep -o '<kvmesh:machine [^>]*>' | tr "'" '"' || true)
+  case $mark in
+    *' project="${owner.project}"'*' stack="${owner.stack}"'* | *' stack="${owner.stack}"'*' project="${owner.project}"'*)
+      fail "the machine $m of this stack is still on this host ($(v domstate "$m")): $remedy virsh destroy $m; virsh undefine $m --nvram; then destroy again" ;;
+  esac
+fi
 `;
 }
 

@@ -88,4 +88,26 @@ describe("the plugin under the real engine: what goes wrong with a machine", () 
     expect((await stack.outputs())["uuid"]).to.equal(uuid);
     expect(await machines()).to.equal("web-0");
   });
+
+  it("SIGKILL while a machine is made, then destroy: its cores stay leased and it is named; the next run takes it over, and then all goes", async () => {
+    const release = host.holdStarts();
+    const stack = project();
+    await stack.up({ killWhen: () => (host.exists("/libvirt/domains/web-0.json") ? "SIGKILL" : undefined) });
+    release();
+    while ((await host.shell("virsh list")).stdout.trim() === "")
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await stack.run(["cancel", "--yes", "--stack", stack.stack]);
+
+    const destroyed = await stack.destroy();
+    expect(destroyed.code).not.to.equal(0);
+    expect(destroyed.text).to.contain("the machine web-0 of this stack is still on this host (running)");
+    expect(await machines()).to.equal("web-0");
+    expect(host.exists("/var/lib/kvmesh/leases/cpu-2"), "a running machine's core is never free").to.equal(true);
+
+    expect((await stack.up()).code).to.equal(0);
+    const again = await stack.destroy();
+    expect(again.code, again.text).to.equal(0);
+    expect(await machines()).to.equal("");
+    expect(host.exists("/var/lib/kvmesh/leases/cpu-2")).to.equal(false);
+  });
 });

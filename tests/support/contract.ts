@@ -528,6 +528,30 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
     });
 
+    it("releases no core while the machine that it is leased to is there, running or off, and hands it over without a gap", async () => {
+      const lease = { host: host.endpoint, owner, machine: "contract-0", cpus: [1] };
+      const holder = (): Promise<string> => shell("cut -f1-3 /var/lib/kvmesh/leases/cpu-1");
+      const running = await failure(coreLeaseKind.delete(testContext(transport), "contract-0", lease));
+      expect(running.message)
+        .to.contain("the machine contract-0 of this stack is still on this host (running): its cores stay leased.")
+        .and.to.contain("Run `pulumi up`, which takes the machine over")
+        .and.to.contain("virsh destroy contract-0; virsh undefine contract-0 --nvram");
+      await shell("virsh -q destroy contract-0 >/dev/null");
+      const off = await failure(coreLeaseKind.delete(testContext(transport), "contract-0", lease));
+      expect(off.message).to.contain("is still on this host (shut off)");
+      expect(await holder()).to.equal("contract\ttest\tcontract-0");
+
+      // A machine of another stack is no reason to keep what is ours, and its lease is not ours to take.
+      const other = { ...lease, owner: { ...owner, stack: "other" } };
+      await coreLeaseKind.delete(testContext(transport), "contract-0", other);
+      expect(await holder()).to.equal("contract\ttest\tcontract-0");
+      expect(coreLeaseKind.diff(lease, other).map(({ effect }) => effect)).to.deep.equal(["live"]);
+      await coreLeaseKind.update(testContext(transport), "contract-0", lease, other);
+      expect(await holder()).to.equal("contract\tother\tcontract-0");
+      await coreLeaseKind.update(testContext(transport), "contract-0", other, lease);
+      expect(await holder()).to.equal("contract\ttest\tcontract-0");
+    });
+
     it("removes everything, and twice without harm", async () => {
       await domainKind.delete(testContext(transport, `machine ${hostile}`), id, made);
       await domainKind.delete(testContext(transport, `machine ${hostile}`), id, made);
