@@ -4,30 +4,29 @@ import * as path from "node:path";
 import { expect } from "chai";
 import { EngineProject, changesIn, checkout, stepsOf } from "../support/engine";
 import { SECRET, machineProgram } from "../support/machine-program";
+import { factsOf } from "../support/hosts";
+import { specOf } from "../support/stack";
 import { SimulatedHost } from "../support/simulated-host";
 
 /** A pool of one machine, as the program declares it; its check from inside fails, because nothing boots. */
 function poolProgram(host: SimulatedHost, image: string): string {
   const digest = createHash("sha256").update(fs.readFileSync(image)).digest("hex");
-  const cpus = Array.from({ length: 8 }, (_, cpu) => ({ cpu, core: cpu, socket: 0, node: 0 }));
-  const spec = {
-    ssh: { authorizedKeys: [] },
-    timeouts: { connect: 5000, boot: 1000, kubeadm: 1000, rollout: 1000 },
-    hosts: [
-      {
-        ...{ name: "osl1", endpoint: host.endpoint, location: { country: "NO" }, housekeeping: [0, 1, 2, 3] },
-        ...{ storage: "/var/lib/kvmesh", accelerator: "qemu" },
-        facts: { cpus, memory: [{ node: 0, bytes: 2 ** 34 }], hugepages: [], isolatedCpus: [], disks: [] },
-      },
-    ],
+  const spec = specOf({
+    hosts: { osl1: { endpoint: host.endpoint, location: { country: "NO" }, housekeeping: "0-3", accelerator: "qemu" } },
     image: { name: "empty.raw", file: image, digest: `sha256:${digest}`, format: "raw" },
-    network: { bridge: "br0", cidr: "10.0.0.0/24", nameservers: [], viaHost: true },
-    pools: [
-      {
-        ...{ name: "worker", role: "worker", source: "hosts", count: 1, vcpus: 2, memory: 2 ** 29, disk: 2 ** 26 },
-        ...{ addresses: ["10.0.0.11"], hosts: ["osl1"], cpu: "dedicated", maxSteal: 1, labels: {}, taints: [] },
-      },
-    ],
+    "network.viaHost": true,
+    "pools.worker.count": 1,
+    "pools.worker.vcpus": 2,
+    "pools.worker.memory": "512MiB",
+    "pools.worker.disk": "64MiB",
+  });
+  const facts = factsOf({ nodes: 1, coresPerNode: 8, threadsPerCore: 1, gibPerNode: 16 });
+  const args = {
+    ...spec,
+    hosts: spec.hosts.map((one) => ({ ...one, facts })),
+    pools: spec.pools.filter(({ role }) => role === "worker"),
+    // Nothing ever answers: the machine has no system.
+    timeouts: { ...spec.timeouts, boot: 1000 },
     owner: { project: "test", stack: "test", cluster: "c1", environment: "development" },
     placed: [],
   };
@@ -37,7 +36,7 @@ function poolProgram(host: SimulatedHost, image: string): string {
       identityFile: ${JSON.stringify(host.identityFile)}, attempts: 1,
       hosts: ${JSON.stringify({ osl1: { endpoint: host.endpoint } })},
     });
-    new NodeLayer("c1", ${JSON.stringify(spec)}, { providers: { kvmesh: provider } });`;
+    new NodeLayer("c1", ${JSON.stringify(args)}, { providers: { kvmesh: provider } });`;
 }
 
 describe("pulumi import on a simulated host", () => {
@@ -89,7 +88,7 @@ describe("pulumi import on a simulated host", () => {
     fs.writeFileSync(image, Buffer.alloc(1 << 20, "image"));
     const program = poolProgram(host, image);
     const first = await project(program).up();
-    expect(first.text, "only the check from inside fails").to.contain("did not answer within 1 s");
+    expect(first.text, `only the check from inside fails: ${first.text}`).to.contain("did not answer within 1 s");
 
     const lost = project(program);
     const provider = "urn:pulumi:test::test::pulumi:providers:kvmesh::kvmesh";
@@ -117,12 +116,12 @@ describe("pulumi import on a simulated host", () => {
     expect(imported.code, imported.text).to.equal(0);
     const plan = await lost.preview();
     expect(plan.code, plan.text).to.equal(0);
-    expect(changesIn(plan), plan.text).to.deep.equal({ create: 1, same: 9 });
+    expect(changesIn(plan), plan.text).to.deep.equal({ create: 2, same: 9 });
     expect(
       stepsOf(plan, node)
         .filter(({ op }) => op !== "same")
         .map(({ type }) => type),
-    ).to.deep.equal(["kvmesh:index:Machine"]);
+    ).to.deep.equal(["kvmesh:index:Machine", "kvmesh:index:Evidence"]);
   });
 
   it("of a machine that is not ours: it is in state, and nothing touches it", async () => {
