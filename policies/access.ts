@@ -5,6 +5,7 @@ import { at, comesLater, text } from "./read";
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   "kvmesh:index:Image": ["host"],
   "kvmesh:index:Volume": ["host"],
+  "kvmesh:index:BlockDevice": ["host"],
   "kvmesh:index:CoreLease": ["host"],
   "kvmesh:index:Domain": ["host"],
   "kvmesh:index:Machine": ["endpoint"],

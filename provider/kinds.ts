@@ -1,5 +1,6 @@
 import { anyKind } from "./core/kind";
 import type { AnyKind } from "./core/kind";
+import { blockDeviceKind } from "./blockdevice/kind";
 import { coreLeaseKind } from "./corelease/corelease";
 import { domainKind } from "./domain/domain";
 import { hostKeyKind } from "./hostkey/hostkey";
@@ -19,6 +20,7 @@ export const kinds: readonly AnyKind[] = [
   anyKind(hostKeyKind),
   anyKind(imageKind),
   anyKind(volumeKind),
+  anyKind(blockDeviceKind),
   anyKind(coreLeaseKind),
   anyKind(networkKind),
   anyKind(domainKind),

@@ -72,6 +72,39 @@ export class Volume extends pulumi.CustomResource {
   }
 }
 
+export interface BlockDeviceArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Name of the domain that the device is for, and what the disk is called there: together they are the claimant. */
+  readonly machine: string;
+  readonly disk: string;
+  /** "/dev/disk/by-id/…": a whole disk or a partition. */
+  readonly device: string;
+  /** As `lsblk -o SERIAL` shows it for the disk: a device that has another one is refused. */
+  readonly serial: string;
+  /** A smaller device is refused. */
+  readonly minBytes?: number;
+  /** Path of the image that is written over the device when it is claimed anew; none: the device stays as it is. */
+  readonly base?: pulumi.Input<string>;
+  readonly baseFormat?: "qcow2" | "raw";
+}
+
+/**
+ * A block device of a host as one machine's disk. Refused when it is mounted, swap, part of LVM or RAID, another machine's, open in a
+ * process, or holds anything. Given back by a delete, never wiped; the same disk of the same machine then has it again.
+ */
+export class BlockDevice extends pulumi.CustomResource {
+  /** The declared name of the device. */
+  declare readonly path: pulumi.Output<string>;
+  declare readonly sizeBytes: pulumi.Output<number>;
+  /** `claimed`, or what a refresh found instead: the device gone, with another serial number, or without the claim. */
+  declare readonly condition: pulumi.Output<string>;
+  constructor(name: string, args: BlockDeviceArgs, opts?: pulumi.CustomResourceOptions) {
+    const outputs = { path: undefined, sizeBytes: undefined, condition: undefined };
+    super("kvmesh:index:BlockDevice", name, { ...args, ...outputs }, opts);
+  }
+}
+
 export interface CoreLeaseArgs {
   readonly host: EndpointArgs;
   readonly owner: OwnerArgs;
