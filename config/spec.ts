@@ -188,12 +188,25 @@ export interface CarvedPoolSpec extends PoolCommon {
 export interface DataDiskSpec {
   /** Unique in the pool; the disk's serial in the machine. */
   readonly name: string;
-  readonly size: Bytes;
+  /** Always there without devices; with them: the least that each must have. */
+  readonly size?: Bytes;
+  /** Node i has devices[i] and is placed on its host; at least count of them. Such a disk is raw and kept. */
+  readonly devices?: readonly DeviceSpec[];
   /** Default raw. */
   readonly format: "raw" | "qcow2";
   /** What a destroy does with it; default keep. */
   readonly onDestroy: "keep" | "remove";
   readonly mount?: { readonly path: string; readonly filesystem: "ext4" | "xfs" };
+}
+
+/** A block device of a host; each is one node's in the stack. */
+export interface DeviceSpec {
+  /** Name of the host. */
+  readonly host: string;
+  /** "/dev/disk/by-id/…": a whole disk or a partition. */
+  readonly id: string;
+  /** The disk's own serial number. */
+  readonly serial: string;
 }
 
 /** Machines that exist: rented KVM instances or bare metal; never created or destroyed. */

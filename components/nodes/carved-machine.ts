@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type {
   CarvedPoolSpec,
+  DeviceSpec,
   EvidenceSpec,
   HostSpec,
   NetworkAttachment,
@@ -9,12 +10,14 @@ import type {
 } from "../../config/spec";
 import { parseCidr } from "../../config/ipv4";
 import {
+  BlockDevice,
   CoreLease,
   Domain,
   Evidence,
   HostKey,
   Machine,
   Volume,
+  type DiskArgs,
   type EndpointArgs,
   type Image,
   type InterfaceArgs,
@@ -23,7 +26,7 @@ import {
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
-import { dataDisks, mountScript } from "./data-disk";
+import { dataDisks, mountScript, type DataDisk } from "./data-disk";
 import { evidenceSettings } from "./evidence";
 import type { Placement } from "./placement";
 
@@ -37,6 +40,8 @@ export interface CarvedMachineArgs {
   /** The network's own resource on this host, where it is one of ours. */
   readonly nat?: Network;
   readonly placement: Placement;
+  /** Of the machine in its pool. */
+  readonly index: number;
   readonly address: string;
   readonly authorizedKeys: readonly string[];
   readonly timeouts: TimeoutsSpec;
@@ -83,22 +88,16 @@ export class CarvedMachine extends pulumi.ComponentResource {
       },
       { parent: this, protect },
     );
-    const data = dataDisks(name, pool).map((spec) => ({
-      ...spec,
-      volume: new Volume(
-        spec.fullName,
-        {
-          host: host.endpoint,
-          owner,
-          name: `${spec.fullName}.${spec.format}`,
-          storage: host.storage,
-          capacityBytes: spec.size,
-          format: spec.format,
-          onDestroy: spec.onDestroy,
-        },
-        { parent: this, protect },
-      ),
-    }));
+    const data = dataDisks(name, pool, args.index);
+    const dataSources = data.map((spec): DiskArgs => {
+      const { target, name: serial } = spec;
+      if (spec.device) {
+        const { path } = this.deviceOf(name, spec, spec.device, args, protect);
+        return { type: "block", path, format: "raw", target, serial };
+      }
+      const { path } = this.volumeOf(spec, args, protect);
+      return { type: "file", path, format: spec.format, target, serial };
+    });
     const threads = hostThreads(host, placement.numaNode);
     const mac = macOf(owner.cluster, name);
     const domain = new Domain(
@@ -115,12 +114,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         memoryBytes: pool.memory,
         numaNode: placement.numaNode,
         hugepageBytes: host.hugepages,
-        disks: [
-          { type: "file", path: disk.path, format: "qcow2", target: "vda" },
-          ...data.map(({ volume, format, target, name: serial }) => {
-            return { type: "file", path: volume.path, format, target, serial } as const;
-          }),
-        ],
+        disks: [{ type: "file", path: disk.path, format: "qcow2", target: "vda" }, ...dataSources],
         interfaces: [interfaceOf(network.attach, mac)],
         cloudInit: {
           userData: pulumi.all([key.privateKey, key.publicKey]).apply(([privateKey, publicKey]) =>
@@ -198,6 +192,38 @@ export class CarvedMachine extends pulumi.ComponentResource {
       ready: [machine, this.evidence],
     };
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
+  }
+
+  private volumeOf(spec: DataDisk, { host, owner }: CarvedMachineArgs, protect: boolean): Volume {
+    // The parser refuses a disk without size or devices.
+    const { fullName, format, onDestroy, size = 0 } = spec;
+    return new Volume(
+      fullName,
+      {
+        host: host.endpoint,
+        owner,
+        name: `${fullName}.${format}`,
+        storage: host.storage,
+        capacityBytes: size,
+        format,
+        onDestroy,
+      },
+      { parent: this, protect },
+    );
+  }
+
+  private deviceOf(
+    machine: string,
+    { fullName, name, size }: DataDisk,
+    { id, serial }: DeviceSpec,
+    { host, owner }: CarvedMachineArgs,
+    protect: boolean,
+  ): BlockDevice {
+    return new BlockDevice(
+      fullName,
+      { host: host.endpoint, owner, machine, disk: name, device: id, serial, minBytes: size },
+      { parent: this, protect },
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CarvedPoolSpec, DataDiskSpec } from "../../config/spec";
+import type { CarvedPoolSpec, DataDiskSpec, DeviceSpec } from "../../config/spec";
 
 /** A machine's disk as the domain has it, before it is known where it is. */
 export interface DataDisk extends DataDiskSpec {
@@ -6,13 +6,17 @@ export interface DataDisk extends DataDiskSpec {
   readonly fullName: string;
   /** vdb, vdc, …: vda is the system's, vdz the seed. */
   readonly target: string;
+  /** This machine's, where the disk is a block device. */
+  readonly device?: DeviceSpec;
 }
 
-export function dataDisks(machine: string, pool: CarvedPoolSpec): readonly DataDisk[] {
+/** @param index of the machine in its pool. */
+export function dataDisks(machine: string, pool: CarvedPoolSpec, index: number): readonly DataDisk[] {
   return pool.disks.map((disk, i) => ({
     ...disk,
     fullName: `${machine}.${disk.name}`,
     target: `vd${String.fromCharCode("b".charCodeAt(0) + i)}`,
+    device: disk.devices?.[index],
   }));
 }
 

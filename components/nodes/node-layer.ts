@@ -85,6 +85,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             network: needed(args.network, "network"),
             nat: networks.get(host.name),
             placement,
+            index,
             address: pool.addresses[index]!,
             authorizedKeys: args.ssh.authorizedKeys,
             timeouts: args.timeouts,
@@ -158,10 +159,16 @@ export function machineRequests(pools: readonly PoolSpec[], cluster: string): re
         role: pool.role,
         vcpus: pool.vcpus,
         memory: pool.memory,
-        hosts: pool.hosts,
+        hosts: hostsFor(pool, index),
         cpu: pool.cpu,
       })),
     );
+}
+
+/** A machine with a block device is where that is; the parser makes sure that all of its devices are on one host of the pool. */
+function hostsFor({ hosts, disks }: CarvedPoolSpec, index: number): readonly string[] {
+  const device = disks.flatMap(({ devices }) => devices?.[index] ?? [])[0];
+  return device ? [device.host] : hosts;
 }
 
 function summarize({ name, pool, role, nodeAddress }: ReadyNode): Omit<NodeSummary, "location"> {

@@ -2,6 +2,7 @@ import { contains, ipv4, overlap, parseCidr } from "../ipv4";
 import { didYouMean } from "../problems";
 import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../spec";
 import { formatBytes, formatCpuSet, type Bytes } from "../units";
+import { checkDisks } from "./disks";
 import { declared, fail, warn, type Draft, type Findings } from "./draft";
 
 /** Hosts, image, network and pools. */
@@ -19,6 +20,7 @@ export function checkMachines(draft: Draft, raw: Readonly<Record<string, unknown
     }
   }
   for (const pool of carved) checkCarvedPool(pool, draft, raw, findings);
+  checkDisks(draft, raw, findings);
   checkImage(draft, findings);
   checkNames(draft, findings);
   checkNetworks(draft, findings);
@@ -123,7 +125,6 @@ function checkCarvedPool(
       `give one for each of the ${pool.count} machines`,
     );
   }
-  checkDisks(pool, findings);
   const hosts = draft.hosts.filter((host) => pool.hosts.includes(host.name));
   const hasAll = pool.hosts.every((name) => draft.hosts.some((host) => host.name === name));
   if (hosts.length === 0 || !hasAll) return;
@@ -142,31 +143,6 @@ function checkCarvedPool(
 }
 
 const MIB = 2 ** 20;
-
-function checkDisks({ name, disks }: CarvedPoolSpec, findings: Findings): void {
-  const at = ["pools", name, "disks"];
-  disks.forEach((disk, i) => {
-    if (disks.findIndex((other) => other.name === disk.name) < i)
-      fail(findings, [...at, i, "name"], disk.name, "another disk of this pool has this name");
-    if (disk.size < MIB || disk.size % 512 !== 0)
-      fail(findings, [...at, i, "size"], formatBytes(disk.size), "give at least 1MiB, in whole sectors of 512 bytes");
-    const path = disk.mount?.path;
-    if (path === undefined) return;
-    const other = disks.slice(0, i).find((before) => before.mount && within(path, before.mount.path));
-    if (other)
-      fail(
-        findings,
-        [...at, i, "mount", "path"],
-        path,
-        `disk ${other.name} is mounted at ${other.mount!.path} already`,
-      );
-  });
-}
-
-/** One path is the other, or one is below the other: which is mounted first would decide what is seen. */
-function within(a: string, b: string): boolean {
-  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
-}
 
 function checkMemory(pool: CarvedPoolSpec, hosts: readonly HostSpec[], findings: Findings): void {
   const at = ["pools", pool.name, "memory"];

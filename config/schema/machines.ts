@@ -171,6 +171,26 @@ const pool = {
     .default([]),
 };
 
+const device = z
+  .strictObject({
+    host: field.text("Host that the device is in: the machine is placed there"),
+    id: z
+      .string()
+      .regex(
+        /^\/dev\/disk\/by-[a-z]+\/(?!\.\.?$)[\w.@+:-]+$/,
+        "give a stable name of the device, such as /dev/disk/by-id/nvme-…: a disk or a partition",
+      )
+      .meta({ description: "Stable name of the device on its host", examples: ["/dev/disk/by-id/nvme-…"] }),
+    serial: z
+      .string()
+      .regex(
+        /^[\w.:-]([\w .:-]{0,98}[\w.:-])?$/,
+        "give the serial number that `lsblk -o NAME,SERIAL` shows for the disk",
+      )
+      .meta({ description: "Serial number of the disk; a device that has another one is refused" }),
+  })
+  .meta({ description: "A block device of a host" });
+
 const dataDisk = z.strictObject({
   name: z
     .string()
@@ -179,7 +199,12 @@ const dataDisk = z.strictObject({
       "a disk's name is its serial: lower-case letters, digits and hyphens, at most 20",
     )
     .meta({ description: "Name, and the disk's serial in the machine: /dev/disk/by-id/virtio-<name>" }),
-  size: field.bytes("Size of the disk; it can grow"),
+  size: field.bytes("Size of the disk; it can grow. With devices: what each has at least").optional(),
+  devices: z
+    .array(device)
+    .min(1)
+    .meta({ description: "Block devices of the hosts instead of files: machine i gets devices[i]" })
+    .optional(),
   format: z
     .enum(["raw", "qcow2"])
     .meta({ description: "raw takes its space at once; qcow2 as it is filled" })

@@ -23,6 +23,7 @@ const outputs = {
   "kvmesh:index:HostKey": { privateKey: "PRIVATE", publicKey: exampleHostKey() },
   "kvmesh:index:Image": { path: "/var/lib/kvmesh/base.qcow2" },
   "kvmesh:index:Volume": { path: "/var/lib/kvmesh/disk.qcow2" },
+  "kvmesh:index:BlockDevice": { path: "/dev/disk/by-id/device" },
   "kvmesh:index:Domain": { uuid: "0b6f0f3c-0000-4000-8000-000000000001" },
   "kvmesh:index:Evidence": {
     record: {
@@ -159,6 +160,30 @@ describe("NodeLayer", function () {
     const { bootcmd } = parse(userData) as { bootcmd: string[] };
     expect(bootcmd).to.have.length(1);
     expect(bootcmd[0]).to.contain("d=/dev/disk/by-id/virtio-etcd\nm=/var/lib/etcd\n");
+  });
+
+  it("places machines on the hosts of their block devices, and claims these for them", async () => {
+    // Second disks of the hosts, as their facts have them.
+    const devices = ["bgo1-a", "osl1-a", "osl1-a"].map((host, i) => {
+      const { disks } = JSON.parse(read(`facts/${host}.json`)) as { disks: { byId: string; serial: string }[] };
+      const { byId, serial } = disks[1]!;
+      return { host, id: `${byId}-part${i + 1}`, serial };
+    });
+    const disk = { name: "etcd", size: "20GiB", devices };
+    const spec = production((pools) => Object.assign(pools["control"]!, { disks: [disk] }));
+    const { layer, resources } = await declared(spec);
+    const planes = layer.summary.filter(({ role }) => role === "control-plane");
+    expect(planes.map(({ host }) => host)).to.deep.equal(devices.map(({ host }) => host));
+    const device = find(resources, "kvmesh:index:BlockDevice", "nor-control-1.etcd");
+    expect(device.inputs).to.deep.include({
+      ...{ machine: "nor-control-1", disk: "etcd", device: devices[1]!.id, serial: devices[1]!.serial },
+      minBytes: 20 * 2 ** 30,
+    });
+    expect(resources.filter(({ type, name }) => type.endsWith(":Volume") && name.endsWith(".etcd"))).to.be.empty;
+    const domain = find(resources, "kvmesh:index:Domain", "nor-control-1");
+    expect((domain.inputs["disks"] as object[])[1]).to.deep.include({
+      ...{ type: "block", path: "/dev/disk/by-id/device", format: "raw", target: "vdb", serial: "etcd" },
+    });
   });
 
   it("declares shared vCPUs without pins and without a lease: the policies name them", async () => {

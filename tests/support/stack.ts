@@ -39,15 +39,15 @@ export function rawStack(changes: Tree = {}): Tree {
   return tree;
 }
 
-export function specOf(changes: Tree = {}, warnings: Problem[] = []): StackSpec {
+export function specOf(changes: Tree = {}, warnings: Problem[] = [], facts = STACK_FACTS): StackSpec {
   const warn = (warning: Problem): void => void warnings.push(warning);
-  return parseStack(rawStack(changes), { stack: "dev", readFacts: () => STACK_FACTS, warn });
+  return parseStack(rawStack(changes), { stack: "dev", readFacts: () => facts, warn });
 }
 
 /** What the parser has to say against it, one line each. */
-export function problemsOf(changes: Tree): readonly string[] {
+export function problemsOf(changes: Tree, facts = STACK_FACTS): readonly string[] {
   try {
-    specOf(changes);
+    specOf(changes, [], facts);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems.map(formatProblem);
     throw error;

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { dataDisks } from "../../components/nodes/data-disk";
-import { problemsOf, specOf } from "../support/stack";
+import { machineRequests } from "../../components/nodes/node-layer";
+import { problemsOf, specOf, STACK_FACTS } from "../support/stack";
 
 const at = "pools.control.disks";
 
@@ -27,7 +28,7 @@ describe("data disks in the stack file", () => {
     ];
     const [control] = specOf({ [at]: disks }).pools;
     if (control?.source !== "hosts") throw new Error("not carved");
-    const named = dataDisks("dev-control-0", control).map(({ fullName, target, mount }) => [
+    const named = dataDisks("dev-control-0", control, 0).map(({ fullName, target, mount }) => [
       fullName,
       target,
       mount?.filesystem,
@@ -56,5 +57,85 @@ describe("data disks in the stack file", () => {
       'pools.control.disks[0].format: found "vmdk"; give one of raw, qcow2.',
       'pools.control.disks[0].mount.path: found "/var/$(reboot)"; give an absolute path of letters, digits, dot, underscore and hyphen',
     ]);
+  });
+
+  describe("that are block devices", () => {
+    const device = (change: object = {}): object => ({
+      host: "a",
+      id: "/dev/disk/by-id/nvme-one",
+      serial: "S1",
+      ...change,
+    });
+    const etcd = (...devices: readonly object[]): object => ({ name: "etcd", devices });
+    const facts = (use = ""): typeof STACK_FACTS => ({
+      ...STACK_FACTS,
+      disks: [
+        {
+          ...{ name: "nvme0n1", transport: "nvme", rotational: false, model: "M", serial: "S1" },
+          ...{ bytes: 100 * 2 ** 30, byId: "/dev/disk/by-id/nvme-one", use },
+        },
+      ],
+    });
+    const worker = (...disks: readonly object[]) => ({ "pools.worker.disks": disks });
+
+    it("go to the machine of their place in the list, which is placed on their host", () => {
+      const [control] = specOf({ [at]: [etcd(device())] }).pools;
+      if (control?.source !== "hosts") throw new Error("not carved");
+      expect(dataDisks("dev-control-0", control, 0)[0]).to.deep.include({ target: "vdb", device: device() });
+      const both = { ...control, hosts: ["a", "b"], count: 2 };
+      const hosts = machineRequests([both], "dev").map((request) => request.hosts);
+      expect(hosts).to.deep.equal([["a"], ["a", "b"]]);
+    });
+
+    it("are refused with each fault at its path", () => {
+      const none = problemsOf({ [at]: [{ name: "etcd" }] });
+      expect(none).to.deep.equal([
+        "pools.control.disks[0].size: missing: give the size of a file, or the devices of the machines",
+      ]);
+      const options = problemsOf({ [at]: [{ ...etcd(device()), format: "qcow2", onDestroy: "remove" }] });
+      expect(options).to.deep.equal([
+        'pools.control.disks[0].format: found "qcow2"; a device is raw: leave it out',
+        'pools.control.disks[0].onDestroy: found "remove"; a device is never wiped: leave it out, or write keep',
+      ]);
+      expect(problemsOf(worker(etcd(device({ host: "aa" }))))).to.deep.equal([
+        'pools.worker.disks[0].devices: found "1 devices"; give one for each of the 2 machines',
+        'pools.worker.disks[0].devices[0].host: found "aa"; no such host. The hosts are a.',
+      ]);
+      expect(problemsOf({ [at]: [etcd(device({ id: "/dev/sdb", serial: "a b " }))] })).to.deep.equal([
+        'pools.control.disks[0].devices[0].id: found "/dev/sdb"; give a stable name of the device, such as /dev/disk/by-id/nvme-…: a disk or a partition',
+        'pools.control.disks[0].devices[0].serial: found "a b "; give the serial number that `lsblk -o NAME,SERIAL` shows for the disk',
+      ]);
+    });
+
+    it("are one machine's in the whole stack, by whatever name, and not beside their partitions", () => {
+      const part = (n: number) => device({ id: `/dev/disk/by-id/nvme-one-part${n}` });
+      expect(problemsOf(worker(etcd(part(1), part(2))))).to.deep.equal([]);
+      for (const second of [device({ id: "/dev/disk/by-id/wwn-7" }), part(1)]) {
+        const problems = problemsOf({
+          [at]: [etcd(device())],
+          ...worker(etcd(second, device({ serial: "S2", id: "/dev/disk/by-id/x" }))),
+        });
+        expect(problems).to.deep.equal([
+          `pools.worker.disks[0].devices[0].id: found ${JSON.stringify((second as { id: string }).id)}; machine 0 of pool control has it as its disks[0] already: a device is one machine's`,
+        ]);
+      }
+    });
+
+    it("are compared with the host's facts", () => {
+      const found = (disk: object, use?: string) => problemsOf({ [at]: [disk] }, facts(use));
+      expect(found({ ...etcd(device()), size: "100GiB" })).to.deep.equal([]);
+      expect(found({ ...etcd(device()), size: "101GiB" })).to.deep.equal([
+        'pools.control.disks[0].devices[0].id: found "/dev/disk/by-id/nvme-one"; the facts of a say that it has 107374182400 bytes, fewer than the size 101GiB of this disk',
+      ]);
+      expect(found(etcd(device({ serial: "S2" })))).to.deep.equal([
+        'pools.control.disks[0].devices[0].serial: found "S2"; the facts of a say that this disk has S1',
+      ]);
+      expect(found(etcd(device({ id: "/dev/disk/by-id/nvme-two", serial: "S2" })))).to.deep.equal([
+        'pools.control.disks[0].devices[0].serial: found "S2"; the facts of a have no disk with this serial number, but S1: correct it, or probe the host again',
+      ]);
+      expect(found(etcd(device()), "mounted on /")).to.deep.equal([
+        'pools.control.disks[0].devices[0].id: found "/dev/disk/by-id/nvme-one"; the facts of a say that it is mounted on /: the host needs it itself',
+      ]);
+    });
   });
 });

@@ -126,7 +126,9 @@ function oursOn(host: HostSpec, spec: StackSpec, placed: readonly Placed[], { pl
   const here = [...placements.values()].filter((placement) => placement.host === host.name);
   const wanted = here.map(({ name, cpus }): Taker => {
     const pool = poolOf.get(name)!;
-    const disk = pool.disk + pool.disks.reduce((sum, { size }) => sum + size, 0);
+    // Devices are no part of the storage folder.
+    const files = pool.disks.filter(({ devices }) => devices === undefined);
+    const disk = pool.disk + files.reduce((sum, { size = 0 }) => sum + size, 0);
     const kind = known.get(name)?.host === host.name ? "runs" : "planned";
     return { name, kind, cpus: cpus.length === 0 ? "floating" : formatCpuSet(cpus), memory: pool.memory, disk };
   });

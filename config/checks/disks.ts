@@ -1,0 +1,154 @@
+import { didYouMean } from "../problems";
+import type { CarvedPoolSpec, DataDiskSpec, DeviceSpec, HostSpec } from "../spec";
+import { formatBytes, type Bytes } from "../units";
+import { declared, fail, type Draft, type Findings } from "./draft";
+
+type Path = readonly (string | number)[];
+
+const MIB = 2 ** 20;
+
+/** Data disks of every carved pool, and that no device is two machines'. */
+export function checkDisks(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {
+  const hostNames = declared(raw, "hosts");
+  const taken: Taken[] = [];
+  for (const pool of draft.pools) {
+    if (pool.source !== "hosts") continue;
+    pool.disks.forEach((disk, i) => {
+      const at = ["pools", pool.name, "disks", i];
+      if (pool.disks.findIndex((other) => other.name === disk.name) < i)
+        fail(findings, [...at, "name"], disk.name, "another disk of this pool has this name");
+      checkSize(disk, at, findings);
+      checkMount(pool, i, at, findings);
+      if (disk.devices === undefined) return;
+      checkCount(pool, disk, disk.devices, at, findings);
+      disk.devices.forEach((device, index) => {
+        const where = [...at, "devices", index];
+        if (checkHost(pool, i, index, device, hostNames, where, findings)) {
+          const host = draft.hosts.find(({ name }) => name === device.host);
+          if (host) checkFacts(host, device, disk.size, where, findings);
+        }
+        checkTaken(device, where, taken, findings);
+      });
+    });
+  }
+}
+
+function checkSize({ size, devices }: DataDiskSpec, at: Path, findings: Findings): void {
+  if (size === undefined) {
+    if (devices === undefined)
+      fail(findings, [...at, "size"], undefined, "missing: give the size of a file, or the devices of the machines");
+    return;
+  }
+  if (size < MIB || size % 512 !== 0)
+    fail(findings, [...at, "size"], formatBytes(size), "give at least 1MiB, in whole sectors of 512 bytes");
+}
+
+function checkMount({ disks }: CarvedPoolSpec, i: number, at: Path, findings: Findings): void {
+  const path = disks[i]?.mount?.path;
+  if (path === undefined) return;
+  const other = disks.slice(0, i).find((before) => before.mount && within(path, before.mount.path));
+  if (other)
+    fail(findings, [...at, "mount", "path"], path, `disk ${other.name} is mounted at ${other.mount!.path} already`);
+}
+
+/** One path is the other, or one is below the other: which is mounted first would decide what is seen. */
+function within(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+}
+
+function checkCount(
+  { count }: CarvedPoolSpec,
+  { format, onDestroy }: DataDiskSpec,
+  devices: readonly DeviceSpec[],
+  at: Path,
+  findings: Findings,
+): void {
+  if (devices.length < count)
+    fail(findings, [...at, "devices"], `${devices.length} devices`, `give one for each of the ${count} machines`);
+  if (format !== "raw") fail(findings, [...at, "format"], format, "a device is raw: leave it out");
+  if (onDestroy !== "keep")
+    fail(findings, [...at, "onDestroy"], onDestroy, "a device is never wiped: leave it out, or write keep");
+}
+
+/** True when the host is one of the pool's. All devices of one machine are in the host that it is placed on. */
+function checkHost(
+  pool: CarvedPoolSpec,
+  i: number,
+  index: number,
+  { host }: DeviceSpec,
+  hostNames: readonly string[],
+  where: Path,
+  findings: Findings,
+): boolean {
+  const at = [...where, "host"];
+  if (!hostNames.includes(host)) {
+    fail(findings, at, host, `no such host.${didYouMean(host, hostNames)} The hosts are ${hostNames.join(", ")}.`);
+    return false;
+  }
+  if (!pool.hosts.includes(host)) {
+    fail(findings, at, host, `the pool uses ${pool.hosts.join(", ")} (hosts): add it there, or give another device`);
+    return false;
+  }
+  const first = pool.disks.slice(0, i).find(({ devices }) => devices?.[index]);
+  const other = first?.devices?.[index];
+  if (first && other && other.host !== host) {
+    const message = `machine ${index} of the pool is on ${other.host}, where its disk ${first.name} is: give a device of that host`;
+    fail(findings, at, host, message);
+  }
+  return true;
+}
+
+/** What the host's facts say against it; facts without disks say nothing. */
+function checkFacts(
+  { name, facts }: HostSpec,
+  { id, serial }: DeviceSpec,
+  size: Bytes | undefined,
+  where: Path,
+  findings: Findings,
+): void {
+  if (facts.disks.length === 0) return;
+  const named = facts.disks.find(({ byId }) => byId === diskOf(id).disk);
+  const disk = facts.disks.find((candidate) => candidate.serial === serial);
+  if (named && named.serial !== serial && named.serial !== "") {
+    fail(findings, [...where, "serial"], serial, `the facts of ${name} say that this disk has ${named.serial}`);
+  } else if (!disk) {
+    const known = facts.disks.map((candidate) => candidate.serial || candidate.name).join(", ");
+    const message = `the facts of ${name} have no disk with this serial number, but ${known}: correct it, or probe the host again`;
+    fail(findings, [...where, "serial"], serial, message);
+  } else if (diskOf(id).part === undefined) {
+    if (disk.use.startsWith("mounted on"))
+      fail(findings, [...where, "id"], id, `the facts of ${name} say that it is ${disk.use}: the host needs it itself`);
+    if (size !== undefined && disk.bytes < size) {
+      const message = `the facts of ${name} say that it has ${disk.bytes} bytes, fewer than the size ${formatBytes(size)} of this disk`;
+      fail(findings, [...where, "id"], id, message);
+    }
+  }
+}
+
+interface Taken {
+  readonly device: DeviceSpec;
+  readonly where: Path;
+}
+
+/** The same device twice, by whatever name; or a disk and a partition of it. */
+function checkTaken(device: DeviceSpec, where: Path, taken: Taken[], findings: Findings): void {
+  const { part } = diskOf(device.id);
+  const other = taken.find((before) => {
+    if (before.device.host !== device.host) return false;
+    if (before.device.id === device.id) return true;
+    const { part: otherPart } = diskOf(before.device.id);
+    const overlap = part === otherPart || part === undefined || otherPart === undefined;
+    return before.device.serial === device.serial && overlap;
+  });
+  taken.push({ device, where });
+  if (!other) return;
+  const [, pool, , disk, , index] = other.where;
+  const whose = `machine ${index} of pool ${pool} has it as its disks[${disk}]`;
+  fail(findings, [...where, "id"], device.id, `${whose} already: a device is one machine's`);
+}
+
+/** udev's names of partitions end with -part and a number. */
+function diskOf(id: string): { readonly disk: string; readonly part?: string } {
+  const [, disk, part] = /^(.+)-part(\d+)$/.exec(id) ?? [];
+  return disk === undefined ? { disk: id } : { disk, part };
+}
