@@ -86,7 +86,8 @@ export function seenScript(holder: Holder): string {
   return `[ -d ${LEASES} ] || exit 0
 cd ${LEASES}
 for f in cpu-*; do
-  [ -s "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ] && printf '%s\\n' "\${f#cpu-}"
+  { IFS= read -r line <"$f"; } 2>/dev/null || continue
+  case $line in ${quote(`${holderKey(holder)}\t`)}*) printf '%s\\n' "\${f#cpu-}" ;; esac
 done
 exit 0
 `;

@@ -1,17 +1,12 @@
 import type { Context } from "../core/kind";
-import { formatCpus, parseCpus } from "../libvirt/cpulist";
+import { formatCpus } from "../libvirt/cpulist";
 import { sectionsOf } from "../libvirt/script";
+import { parseThreads } from "../libvirt/threads";
+import type { Thread } from "../libvirt/threads";
 import type { Endpoint } from "../transport/transport";
 import { inspectScript } from "./scripts";
 import { parseDomainXml } from "./seen";
 import type { SeenXml } from "./seen";
-
-/** One thread of a running machine, with the CPUs that the kernel lets it run on. */
-export interface Thread {
-  readonly id: number;
-  readonly name: string;
-  readonly cpus: readonly number[];
-}
 
 export interface SeenDomain {
   readonly uuid: string;
@@ -28,24 +23,26 @@ export interface SeenDomain {
 export async function inspect(ctx: Context, at: Endpoint, name: string): Promise<SeenDomain | undefined> {
   const script = (nonce: string): string => inspectScript(name, nonce);
   const sections = await sectionsOf(ctx, at, `looking at machine ${name}`, script);
-  const inactive = sections.get("inactive");
-  if (inactive === undefined) return undefined;
-  const live = sections.get("live");
-  const state = sections.get("state");
+  if (sections.has("absent")) return undefined;
+  const text = (name: string): string => sections.get(name) ?? "";
+  const info = new Map(text("info").split("\n").map(field));
+  const state = info.get("State");
+  const pid = sections.get("pid");
   return {
-    uuid: sections.get("uuid") ?? "",
+    uuid: info.get("UUID") ?? "",
     running: state === "running" || state === "idle" || state === "paused",
-    autostart: sections.get("autostart")?.startsWith("enable") ?? false,
-    inactive: parseDomainXml(inactive),
-    live: live === undefined ? undefined : parseDomainXml(live),
-    pid: sections.has("pid") ? Number(sections.get("pid")) : undefined,
-    threads: (sections.get("threads") ?? "").split("\n").flatMap(thread),
+    autostart: info.get("Autostart")?.startsWith("enable") ?? false,
+    inactive: parseDomainXml(text("inactive")),
+    live: pid === undefined ? undefined : parseDomainXml(text("live")),
+    pid: pid === undefined ? undefined : Number(pid),
+    threads: parseThreads(text("threads")),
   };
 }
 
-function thread(line: string): Thread[] {
-  const [id, name, cpus] = line.split("\t");
-  return id && name && cpus ? [{ id: Number(id), name, cpus: parseCpus(cpus) }] : [];
+/** "State:          shut off" */
+function field(line: string): readonly [string, string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon), line.slice(colon + 1).trim()];
 }
 
 /** CPUs that a vCPU's thread may run on; QEMU names it "CPU 3/KVM". */

@@ -2,6 +2,8 @@ import { quote } from "../core/quote";
 import { requireLease } from "../corelease/scripts";
 import { formatCpus } from "../libvirt/cpulist";
 import { sha256 } from "../libvirt/mark";
+import { askVirsh } from "../libvirt/script";
+import { THREADS_OF } from "../libvirt/threads";
 import type { CloudInit, DomainInputs } from "./schema";
 import { requireMemory } from "./room";
 import { seedPath, serialLogPath } from "./xml";
@@ -15,30 +17,29 @@ export function seedDigest(cloudInit: CloudInit | undefined): string | undefined
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * Everything about one domain, by its name or UUID, in sections that start with a line of the nonce and a name. A domain that is not there has only
+ * Everything about one domain, by its name or UUID, in sections that start with a line of the nonce and a name. A domain that is not there has
  * the section "absent". Affinities come from the kernel: what was changed behind libvirt's back is not in its XML.
  */
 export function inspectScript(name: string, nonce: string): string {
-  // domuuid takes no UUID, and domname takes no name.
-  const named = UUID.test(name) ? `n=$(v domname "$n" 2>/dev/null) || n=${quote(name)}\n` : "";
-  return `n=${quote(name)}
-${named}section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
-if ! uuid=$(v domuuid "$n" 2>&1); then
-  case $uuid in
-    *"failed to get domain"*) section absent; exit 0 ;;
-    *) fail "libvirt does not answer: $uuid" ;;
-  esac
-fi
-section uuid; printf '%s\\n' "$uuid"
-section state; v domstate "$n"
-section autostart; v dominfo "$n" | sed -n 's/^Autostart: *//p'
-section inactive; v dumpxml --inactive "$n"
-pid=$(cat "/run/libvirt/qemu/$n.pid" 2>/dev/null) || exit 0
-section live; v dumpxml "$n"
-section threads
-for t in /proc/$pid/task/*; do
-  printf '%s\\t%s\\t%s\\n' "\${t##*/}" "$(cat "$t/comm" 2>/dev/null)" "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$t/status" 2>/dev/null)"
-done
+  const machine = quote(name);
+  const asked = askVirsh(nonce, {
+    info: `dominfo ${machine}`,
+    inactive: `dumpxml --inactive ${machine}`,
+    live: `dumpxml ${machine}`,
+  });
+  // The file of the process's id is of the name.
+  const named = UUID.test(name) ? `n=$(v domname "$n" 2>/dev/null) || n=${machine}\n` : "";
+  return `n=${machine}
+section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
+${THREADS_OF}
+exec 3>&1
+said=$(${asked} 2>&1 >&3) || true
+case $said in
+  *"failed to get domain"*) section absent; exit 0 ;;
+  *error:*) fail "libvirt does not answer: $said" ;;
+esac
+${named}pid=$(cat "/run/libvirt/qemu/$n.pid" 2>/dev/null) || exit 0
+section threads; threads_of "$pid"
 section pid; printf '%s\\n' "$pid"
 section end
 `;

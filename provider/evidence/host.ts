@@ -6,21 +6,15 @@ import { parseDomainXml } from "../domain/seen";
 import type { SeenXml } from "../domain/seen";
 import { child, parseXml, textOf } from "../domain/xml-tree";
 import { parseCpus } from "../libvirt/cpulist";
-import { LEASES, sectionsOf } from "../libvirt/script";
+import { askVirsh, LEASES, sectionsOf } from "../libvirt/script";
+import { parseThreads, THREADS_OF } from "../libvirt/threads";
+import type { Thread } from "../libvirt/threads";
 import { diskUnder, type Disk } from "../machine/probe";
 import type { Endpoint } from "../transport/transport";
 
-/** One thread of a machine on the host. */
-export interface HostThread {
+/** One thread of a machine on the host; the one with the id of the process runs the emulator's main loop. */
+export interface HostThread extends Thread {
   readonly machine: string;
-  /** Of the process: the thread with the same id runs the emulator's main loop. */
-  readonly pid: number;
-  readonly id: number;
-  readonly name: string;
-  readonly cpus: readonly number[];
-  /** Since it was started: time that it ran, and time that it was ready and had to wait for a CPU; nanoseconds. */
-  readonly ranNs: number;
-  readonly waitedNs: number;
 }
 
 /** What the host says of one running machine, and of those beside it. */
@@ -59,23 +53,28 @@ export async function inspectThreads(
   at: Endpoint,
   machine: string,
 ): Promise<Pick<SeenHost, "time" | "threads">> {
-  const script = (nonce: string): string => `${SECTION(nonce)}\n${THREADS}`;
+  const script = (nonce: string): string => `${SECTION(nonce)}\nmachines=$(v list --name)\n${THREADS}`;
   const sections = await sectionsOf(ctx, at, `measuring machine ${machine}`, script);
-  return { time: Number(sections.get("time")), threads: parseThreads(sections.get("threads")) };
+  return { time: Number(sections.get("time")), threads: machineThreads(sections) };
 }
 
 const SECTION = (nonce: string): string => `section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }`;
 
-const THREADS = `section time; date +%s.%N
-section threads
-v list --name | while read -r m; do
+/** Of `$machines`, a name a line. */
+const THREADS = `${THREADS_OF}
+section time; date +%s.%N
+section pids
+pids=
+while IFS= read -r m; do
   # The folder also has libvirtd's own pid.
-  p=$(cat "/run/libvirt/qemu/$m.pid" 2>/dev/null) || continue
-  for t in /proc/$p/task/*; do
-    printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' "$m" "$p" "\${t##*/}" "$(cat "$t/comm" 2>/dev/null)" \\
-      "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$t/status" 2>/dev/null)" "$(cat "$t/schedstat" 2>/dev/null)"
-  done
-done
+  p=
+  { read -r p <"/run/libvirt/qemu/$m.pid"; } 2>/dev/null || [ -n "$p" ] || continue
+  pids="$pids $p"
+  printf '%s\\t%s\\n' "$p" "$m"
+done <<EOF
+$machines
+EOF
+section threads; threads_of $pids
 section end`;
 
 /**
@@ -83,17 +82,29 @@ section end`;
  * changed behind its back, and who else is allowed onto a CPU stands nowhere but in the others' threads.
  */
 export function hostScript(machine: string, nonce: string): string {
-  return `n=${quote(machine)}
+  const name = quote(machine);
+  // What must be answered is the last: its code is virsh's.
+  const asked = `answers=$(${askVirsh(nonce, {
+    version: "version",
+    blocks: `domblklist ${name}`,
+    machines: "list --name",
+    xml: `dumpxml ${name}`,
+  })})`;
+  return `n=${name}
 ${SECTION(nonce)}
 pid=$(cat "/run/libvirt/qemu/$n.pid" 2>/dev/null) || exit 0
-section xml; v dumpxml "$n"
-section isolated; cat /sys/devices/system/cpu/isolated 2>/dev/null || true
-section nohz; cat /sys/devices/system/cpu/nohz_full 2>/dev/null || true
+${asked}
+of() { printf '%s\\n' "$answers" | sed -n "/^${nonce} $1\$/,/^${nonce} /{/^${nonce} /d;p;}"; }
+machines=$(of machines)
+printf '%s\\n' "$answers"
+line() { { IFS= read -r line <"$1"; } 2>/dev/null || return 0; printf '%s\\n' "$line"; }
+section isolated; line /sys/devices/system/cpu/isolated
+section nohz; line /sys/devices/system/cpu/nohz_full
 section kernel; uname -r
-section version; v version 2>/dev/null || true
 section quotas
 for t in /proc/$pid/task/*; do
-  case $(cat "$t/comm" 2>/dev/null) in CPU\\ *) ;; *) continue ;; esac
+  { read -r comm <"$t/comm"; } 2>/dev/null || continue
+  case $comm in CPU\\ *) ;; *) continue ;; esac
   while IFS=: read -r _ controllers path; do
     case ",$controllers," in
       ,,) base=/sys/fs/cgroup ;;
@@ -102,7 +113,7 @@ for t in /proc/$pid/task/*; do
     esac
     while :; do
       for f in cpu.max cpu.cfs_quota_us; do
-        [ ! -r "$base$path/$f" ] || printf '%s\\t%s\\n' "$base$path/$f" "$(cat "$base$path/$f")"
+        [ ! -r "$base$path/$f" ] || { printf '%s\\t' "$base$path/$f"; line "$base$path/$f"; }
       done
       case $path in ""|/) break ;; esac
       path=\${path%/*}
@@ -122,12 +133,14 @@ if [ -r /proc/$pid/numa_maps ]; then
   } END { for (node in sum) printf "%d\\t%d\\n", node, sum[node] }' /proc/$pid/numa_maps
 fi
 section leases
-for f in ${LEASES}/cpu-*; do [ ! -s "$f" ] || printf '%s\\t%s\\n' "\${f##*/cpu-}" "$(cut -f1-3 "$f")"; done
+grep -sH '' ${LEASES}/cpu-* || true
 section disks
-v domblklist "$n" | while read -r _ path; do
+of blocks | while read -r _ path; do
   case $path in /*) ;; *) continue ;; esac
   if [ -b "$path" ]; then source=$path; else source=$(findmnt -nvo SOURCE -T "$path" 2>/dev/null || true); fi
-  printf '%s\\t%s\\n' "$source" "$([ ! -b "$source" ] || lsblk -J -s -o NAME,TYPE,TRAN,ROTA "$source" 2>/dev/null | tr -d '\\n' || true)"
+  tree=
+  [ ! -b "$source" ] || tree=$(lsblk -J -s -o NAME,TYPE,TRAN,ROTA "$source" 2>/dev/null | tr -d '\\n' || true)
+  printf '%s\\t%s\\n' "$source" "$tree"
 done
 ${THREADS}
 `;
@@ -150,12 +163,12 @@ function parseHost(sections: ReadonlyMap<string, string>): SeenHost | undefined 
     time: Number(sections.get("time")),
     xml: parseDomainXml(xml),
     xmlQuotas: quotasOf(xml),
-    threads: parseThreads(sections.get("threads")),
+    threads: machineThreads(sections),
     isolated: parseCpus(sections.get("isolated") ?? ""),
     nohzFull: parseCpus(sections.get("nohz") ?? ""),
     quotas: quotas.length === 0 ? undefined : quotas.filter(([, limit]) => limited(limit)).map(asQuota),
     memory: memory.length === 0 ? undefined : new Map(memory),
-    leases: new Map(pairs("leases").map(([cpu, holder]) => [Number(cpu), holder])),
+    leases: new Map(lines("leases").flatMap(lease)),
     disks: pairs("disks").map(([source, tree]) => diskUnder(source, tree)),
     kernel: sections.get("kernel") ?? "unknown",
     libvirt: version(/library: libvirt (\S+)/),
@@ -172,14 +185,19 @@ function asQuota([file, limit]: readonly [string, string]): { file: string; limi
   return { file, limit };
 }
 
-function parseThreads(text: string | undefined): HostThread[] {
-  return (text ?? "").split("\n").flatMap((line) => {
-    const [machine = "", pid, id, name = "", cpus = "", schedstat = ""] = line.split("\t");
-    // A thread may end while it is looked at.
-    if (cpus === "") return [];
-    const [ranNs = 0, waitedNs = 0] = schedstat.split(" ").map(Number);
-    return [{ machine, pid: Number(pid), id: Number(id), name, cpus: parseCpus(cpus), ranNs, waitedNs }];
-  });
+/** "/var/lib/kvmesh/leases/cpu-3:project, stack, machine, since" with tabs. */
+function lease(line: string): (readonly [number, string])[] {
+  const match = /\/cpu-(\d+):(.*)$/.exec(line);
+  return match ? [[Number(match[1]), match[2]!.split("\t").slice(0, 3).join("\t")]] : [];
+}
+
+function machineThreads(sections: ReadonlyMap<string, string>): HostThread[] {
+  const lines = (sections.get("pids") ?? "").split("\n").map((line) => line.split("\t"));
+  const machines = new Map(lines.map(([pid, machine = ""]) => [Number(pid), machine]));
+  return parseThreads(sections.get("threads") ?? "").map((thread) => ({
+    ...thread,
+    machine: machines.get(thread.pid) ?? "",
+  }));
 }
 
 function quotasOf(xml: string): string[] {

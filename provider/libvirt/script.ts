@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { UserError } from "../core/kind";
+import { quote } from "../core/quote";
 import type { Context } from "../core/kind";
 import { where } from "../transport/errors";
 import type { Endpoint, RunOptions } from "../transport/transport";
@@ -60,6 +61,18 @@ export async function sectionsOf(
       return [part.slice(0, end), part.slice(end + 1).trim()];
     }),
   );
+}
+
+/**
+ * Shell text: one call of virsh with many commands, each one's output in a section of `sectionsOf`. Starting virsh and being let in by
+ * libvirtd is most of what a question costs. virsh goes on after a command that failed, and ends with the last one's code.
+ */
+export function askVirsh(nonce: string, commands: Readonly<Record<string, string>>): string {
+  // virsh reads quotes as a shell does, and its \`echo\` ends no line when it is quiet.
+  const all = Object.entries(commands).map(
+    ([section, command]) => `echo ${quote(`\n${nonce} ${section}\n`)}; ${command}`,
+  );
+  return `v ${quote(all.join("; "))}`;
 }
 
 /** From a script's own words on; without any, all that the tools said. Tools' prefixes are left out. */

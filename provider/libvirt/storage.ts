@@ -51,7 +51,8 @@ export async function inspectFile(ctx: Context, at: Endpoint, path: string): Pro
     format: info.format ?? "",
     backing: info["full-backing-filename"] ?? info["backing-filename"],
     backingFormat: info["backing-filename-format"],
-    freeBytes: Number(sections.get("free") ?? 0),
+    // Below df's heading.
+    freeBytes: Number(sections.get("free")?.split("\n").at(-1) ?? 0),
   };
 }
 
@@ -67,9 +68,9 @@ export function adopts(at: Endpoint, path: string, seen: SeenFile, wanted: Mark)
 function inspectScript(path: string, nonce: string): string {
   return `f=${quote(path)}
 section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
-d=$(dirname "$f")
-while [ ! -d "$d" ]; do d=$(dirname "$d"); done
-section free; df -B1 --output=avail "$d" | tail -n 1
+d=\${f%/*}
+while [ ! -d "$d/" ]; do d=\${d%/*}; done
+section free; df -B1 --output=avail "$d/"
 if [ -e "$f.kvmesh.json" ]; then section mark; cat "$f.kvmesh.json"; fi
 if [ -e "$f" ]; then
   section stat; stat -c '%s %Y' "$f"

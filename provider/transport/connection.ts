@@ -8,8 +8,11 @@ import { hostKeyAlgorithms, hostKeyError, isPinned } from "./host-key";
 import { Semaphore } from "./semaphore";
 import type { Endpoint, RunResult } from "./transport";
 
-/** sshd's MaxSessions is 10 by default; two are left for people. */
-const MAX_CHANNELS = 8;
+/**
+ * Half of sshd's MaxSessions, which is 10 a connection by default: sessions that were closed count until sshd has read all that has come in,
+ * so where five end and five start in one packet it has ten. With eight, a busy host refused some.
+ */
+const MAX_CHANNELS = 5;
 
 export interface ExecOptions {
   readonly stdin?: string | Buffer | AsyncIterable<Buffer>;

@@ -111,6 +111,16 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       expect(said.join()).to.match(/connection broke while a command ran; attempt 2 of 2 in 1 s/);
     });
 
+    it("runs many scripts side by side over one connection, and no session is refused", async () => {
+      const once = new SshTransport({ identityFile: host.identityFile, connectTimeoutSeconds: 10, attempts: 1 });
+      try {
+        const all = Array.from({ length: 60 }, (_, i) => once.script(host.endpoint, `echo ${i}`));
+        expect((await Promise.all(all)).map(({ stdout }) => Number(stdout))).to.deep.equal(all.map((_, i) => i));
+      } finally {
+        once.close();
+      }
+    });
+
     it("ends a command that takes too long, with all its children", async () => {
       const error = await failure(transport.script(host.endpoint, "sleep 321.5 & wait", { timeoutMs: 1000 }));
       expect(error.message).to.contain("not done after 1 s");

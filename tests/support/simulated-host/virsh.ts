@@ -70,11 +70,33 @@ const NETWORKS: Readonly<Record<string, Command<SimulatedNetworks>>> = {
   "net-uuid": (networks, [name]) => networks.uuid(name ?? ""),
 };
 
+/** One command as words, or a single word that holds many with semicolons between them: each is run, and the last one's code counts. */
 export function virsh(root: string, args: readonly string[]): Answer {
   const words = [...args];
   if (words[0] === "-q") words.shift();
   if (words[0] === "-c") words.splice(0, 2);
-  const [name = "", ...rest] = words;
+  const commands = words.length === 1 ? commandsIn(words[0] ?? "") : [words];
+  const answers = commands.map((command) => run(root, command));
+  return {
+    code: answers.at(-1)?.code ?? 0,
+    stdout: answers.map(({ stdout }) => stdout).join(""),
+    stderr: answers.map(({ stderr }) => stderr).join(""),
+  };
+}
+
+/** Quotes and backslashes as in a shell. */
+function commandsIn(text: string): string[][] {
+  const commands: string[][] = [[]];
+  for (const [token] of text.matchAll(/;|(?:[^\s;'"\\]|\\[^]|'[^']*'|"(?:[^"\\]|\\[^])*")+/g)) {
+    if (token === ";") commands.push([]);
+    else commands.at(-1)?.push(token.replace(/'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])/g, "$1$2$3"));
+  }
+  return commands.filter((command) => command.length > 0);
+}
+
+function run(root: string, [name = "", ...rest]: readonly string[]): Answer {
+  // Quiet, it ends no line.
+  if (name === "echo") return { code: 0, stdout: rest.join(" "), stderr: "" };
   try {
     const plain = rest.filter((word) => !word.startsWith("--"));
     const flags = new Set(rest.filter((word) => word.startsWith("--")));
