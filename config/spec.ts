@@ -104,6 +104,21 @@ export interface HostSpec {
   readonly accelerator: "kvm" | "qemu";
   /** Memory from hugepages of this size; default none. */
   readonly hugepages?: Bytes;
+  /** What `up` makes the host into before anything else is done there; default: it is prepared already. */
+  readonly prepare?: PreparationSpec;
+}
+
+/** Of one host, once and again whenever it changes; taken back when it is no longer there (packages stay). */
+export interface PreparationSpec {
+  /** Install libvirt, QEMU and what else is needed there; Debian and Ubuntu. */
+  readonly packages: boolean;
+  /** Pages of one size to set aside on each NUMA node; 2 MiB or 1 GiB. */
+  readonly hugepages?: { readonly size: Bytes; readonly count: number };
+  /** Take all CPUs but the housekeeping ones from the kernel's scheduler. */
+  readonly isolateCpus: boolean;
+  readonly sysctl: Readonly<Record<string, string>>;
+  /** What waits for a boot is only said (never), or the host is booted when no machine runs on it. */
+  readonly reboot: "never" | "when-needed";
 }
 
 export interface ImageSpec {

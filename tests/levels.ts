@@ -73,6 +73,7 @@ export const testLevels: readonly Level[] = [
       "tests/lab/site.test.js",
       "tests/lab/host-keys.test.js",
       "tests/lab/block-device.test.js",
+      "tests/lab/host-preparation.test.js",
     ],
     // Its root is made of Debian packages when the cache has none.
     timeoutMs: 900_000,

@@ -34,6 +34,8 @@ export interface CarvedMachineArgs {
   readonly owner: OwnerArgs;
   readonly pool: CarvedPoolSpec;
   readonly host: HostSpec;
+  /** What makes the host ready, where the stack does that. */
+  readonly prepared?: pulumi.Resource;
   readonly image: Image;
   readonly imageFormat: "qcow2" | "raw";
   readonly network: NetworkSpec;
@@ -72,7 +74,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
               cpus: placement.cpus,
               facts: { file: host.factsFile, cpus: host.facts.cpus.length },
             },
-            { parent: this },
+            { parent: this, dependsOn: args.prepared },
           );
     const disk = new Volume(
       name,
@@ -86,7 +88,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         base: args.image.path,
         baseFormat: args.imageFormat,
       },
-      { parent: this, protect },
+      { parent: this, protect, dependsOn: args.prepared },
     );
     const data = dataDisks(name, pool, args.index);
     const dataSources = data.map((spec): DiskArgs => {
@@ -136,7 +138,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         },
         storage: host.storage,
       },
-      { parent: this, protect, dependsOn: [lease, args.nat].filter((needed) => needed !== undefined) },
+      { parent: this, protect, dependsOn: [lease, args.nat, args.prepared].filter((needed) => needed !== undefined) },
     );
     const endpoint = endpointOf(args.address, key.publicKey, host, network);
     const machine = new Machine(
@@ -194,7 +196,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }
 
-  private volumeOf(spec: DataDisk, { host, owner }: CarvedMachineArgs, protect: boolean): Volume {
+  private volumeOf(spec: DataDisk, { host, owner, prepared }: CarvedMachineArgs, protect: boolean): Volume {
     // The parser refuses a disk without size or devices.
     const { fullName, format, onDestroy, size = 0 } = spec;
     return new Volume(
@@ -208,7 +210,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         format,
         onDestroy,
       },
-      { parent: this, protect },
+      { parent: this, protect, dependsOn: prepared },
     );
   }
 
@@ -216,13 +218,13 @@ export class CarvedMachine extends pulumi.ComponentResource {
     machine: string,
     { fullName, name, size }: DataDisk,
     { id, serial }: DeviceSpec,
-    { host, owner }: CarvedMachineArgs,
+    { host, owner, prepared }: CarvedMachineArgs,
     protect: boolean,
   ): BlockDevice {
     return new BlockDevice(
       fullName,
       { host: host.endpoint, owner, machine, disk: name, device: id, serial, minBytes: size },
-      { parent: this, protect },
+      { parent: this, protect, dependsOn: prepared },
     );
   }
 }

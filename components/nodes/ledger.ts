@@ -1,3 +1,4 @@
+import { hugepagesOf } from "../../config/preparation";
 import type { HostSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
 
@@ -64,14 +65,14 @@ export function ledgerOf(host: HostSpec): HostLedger {
 function plainMemory(host: HostSpec, node: number): number {
   const { facts } = host;
   const bytes = facts.memory.find((memory) => memory.node === node)?.bytes ?? 0;
-  const huge = facts.hugepages
+  const huge = hugepagesOf(host)
     .filter((pages) => pages.node === node)
     .reduce((sum, pages) => sum + pages.sizeBytes * pages.count, 0);
   return Math.max(0, Math.floor(bytes - huge - reserveOf(bytes) - foreignMemory(host, node, undefined)));
 }
 
 function hugeMemory(host: HostSpec, node: number, pageSize: number): number {
-  const pages = host.facts.hugepages.find((entry) => entry.node === node && entry.sizeBytes === pageSize);
+  const pages = hugepagesOf(host).find((entry) => entry.node === node && entry.sizeBytes === pageSize);
   const bytes = pages ? pages.sizeBytes * pages.count : 0;
   // Only whole pages can be given to a machine.
   return Math.max(0, Math.floor((bytes - foreignMemory(host, node, pageSize)) / pageSize) * pageSize);

@@ -6,6 +6,7 @@ import type { ReadyNode } from "../ready-node";
 import { CarvedMachine } from "./carved-machine";
 import { summarizeEvidence, type EvidenceSummary } from "./evidence";
 import { ExistingMachine } from "./existing-machine";
+import { HostPreparation } from "./host-preparation";
 import { place, type MachineRequest, type Placed, type Placement } from "./placement";
 
 export type NodeLayerArgs = Pick<
@@ -48,10 +49,13 @@ export class NodeLayer extends pulumi.ComponentResource {
       ]),
     );
     super("kvmesh:nodes:NodeLayer", name, {}, opts);
+    const prepared = new Map(args.hosts.flatMap((host) => this.preparationOf(host, args)));
     const used = new Set([...placements.values()].map((placement) => placement.host));
     const hosts = new Map(args.hosts.map((host) => [host.name, host]));
-    const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args)]));
-    const networks = new Map([...used].map((host) => [host, this.networkOn(hosts.get(host)!, args)]));
+    const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args, prepared.get(host))]));
+    const networks = new Map(
+      [...used].map((host) => [host, this.networkOn(hosts.get(host)!, args, prepared.get(host))]),
+    );
 
     const nodes: ReadyNode[] = [];
     const summary: NodeSummary[] = [];
@@ -80,6 +84,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             owner: args.owner,
             pool,
             host,
+            prepared: prepared.get(host.name),
             image: images.get(host.name)!,
             imageFormat: needed(args.image, "image").format,
             network: needed(args.network, "network"),
@@ -104,8 +109,14 @@ export class NodeLayer extends pulumi.ComponentResource {
     this.registerOutputs({ nodes: summary });
   }
 
+  private preparationOf(host: HostSpec, { owner, ssh, timeouts }: NodeLayerArgs): [string, pulumi.Resource][] {
+    if (host.prepare === undefined) return [];
+    const { command } = new HostPreparation(host.name, { owner, host, ssh, timeouts }, { parent: this });
+    return [[host.name, command]];
+  }
+
   /** Only a NAT network is ours to make. */
-  private networkOn(host: HostSpec, args: NodeLayerArgs): Network | undefined {
+  private networkOn(host: HostSpec, args: NodeLayerArgs, prepared?: pulumi.Resource): Network | undefined {
     const { attach, cidr, gateway, nameservers } = needed(args.network, "network");
     if (attach.type !== "nat" || gateway === undefined) return undefined;
     return new Network(
@@ -119,11 +130,11 @@ export class NodeLayer extends pulumi.ComponentResource {
         address: gateway,
         dns: nameservers.includes(gateway),
       },
-      { parent: this },
+      { parent: this, dependsOn: prepared },
     );
   }
 
-  private imageOn(host: HostSpec, args: NodeLayerArgs): Image {
+  private imageOn(host: HostSpec, args: NodeLayerArgs, prepared?: pulumi.Resource): Image {
     const image: ImageSpec = needed(args.image, "image");
     return new Image(
       host.name,
@@ -137,7 +148,7 @@ export class NodeLayer extends pulumi.ComponentResource {
         digest: image.digest,
         format: image.format,
       },
-      { parent: this },
+      { parent: this, dependsOn: prepared },
     );
   }
 }

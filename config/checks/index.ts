@@ -1,6 +1,7 @@
 import { checkMachines } from "./machines";
 import { checkMesh } from "./mesh";
 import { checkCluster } from "./cluster";
+import { checkPreparation } from "./preparation";
 import type { Draft, Findings } from "./draft";
 
 /**
@@ -13,6 +14,7 @@ import type { Draft, Findings } from "./draft";
 export function checkSpec(draft: Draft, raw: Readonly<Record<string, unknown>>): Findings {
   const findings: Findings = { problems: [], warnings: [] };
   checkMachines(draft, raw, findings);
+  checkPreparation(draft, findings);
   checkCluster(draft, raw, findings);
   checkMesh(draft, raw, findings);
   return findings;

@@ -1,4 +1,5 @@
 import { contains, ipv4, overlap, parseCidr } from "../ipv4";
+import { hugepagesOf } from "../preparation";
 import { didYouMean } from "../problems";
 import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../spec";
 import { formatBytes, formatCpuSet, type Bytes } from "../units";
@@ -67,14 +68,12 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
         "the facts say that no KVM guest starts on this host: enable virtualization there and probe again, or write qemu (emulation)";
       fail(findings, [...at, "accelerator"], accelerator, message);
     }
-    if (hugepages !== undefined && !facts.hugepages.some((pages) => pages.sizeBytes === hugepages && pages.count > 0)) {
-      const sizes = [
-        ...new Set(
-          facts.hugepages.filter((pages) => pages.count > 0).map((pages) => formatBytes(pages.sizeBytes as Bytes)),
-        ),
-      ];
+    const pages = hugepagesOf(host).filter(({ count }) => count > 0);
+    if (hugepages !== undefined && !pages.some(({ sizeBytes }) => sizeBytes === hugepages)) {
+      const sizes = [...new Set(pages.map(({ sizeBytes }) => formatBytes(sizeBytes as Bytes)))];
       const there = sizes.length > 0 ? `it has pages of ${sizes.join(", ")}` : "it has none configured";
-      fail(findings, [...at, "hugepages"], formatBytes(hugepages), `the host has no such hugepages; ${there}`);
+      const message = `the host has no such hugepages; ${there}: give prepare.hugepages, or set them aside and probe again`;
+      fail(findings, [...at, "hugepages"], formatBytes(hugepages), message);
     }
   }
 }

@@ -81,6 +81,35 @@ export const evidence = z
   })
   .meta({ description: "How machines are measured before anything is installed on them" });
 
+const preparation = z
+  .strictObject({
+    packages: field.flag("Install libvirt, QEMU and what else is needed; Debian and Ubuntu").default(false),
+    hugepages: z
+      .strictObject({
+        size: field.bytes("Size of a page: 2MiB or 1GiB"),
+        count: field.count("Pages on each NUMA node", 1, 1_000_000),
+      })
+      .meta({ description: "Hugepages to set aside; they count in the core ledger before they are there" })
+      .optional(),
+    isolateCpus: field.flag("Take all CPUs but the housekeeping ones from the kernel's scheduler").default(false),
+    sysctl: z
+      .record(
+        z.string().regex(/^[A-Za-z0-9_][\w./-]*$/, "a sysctl's name is such as vm.swappiness"),
+        z
+          .union([z.int(), z.string().regex(/^[^\p{Cc}\s][^\p{Cc}]*$/u, "give one line of text")])
+          .transform((value) => String(value)),
+      )
+      .meta({ description: "Kernel settings, by name" })
+      .default({}),
+    reboot: z
+      .enum(["never", "when-needed"])
+      .meta({
+        description: "never: what waits for a boot is only said; when-needed: booted, while no machine runs there",
+      })
+      .default("never"),
+  })
+  .meta({ description: "What the host is made into, over SSH, before anything else is done there" });
+
 export const host = z.strictObject({
   endpoint,
   location,
@@ -103,6 +132,7 @@ export const host = z.strictObject({
     .meta({ description: "libvirt domain type; qemu is emulation, refused in production" })
     .default("kvm"),
   hugepages: field.bytes("Back machines with hugepages of this size; default: none").optional(),
+  prepare: preparation.optional(),
 });
 
 export const image = z.strictObject({

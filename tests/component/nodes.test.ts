@@ -236,4 +236,34 @@ describe("NodeLayer", function () {
       .and.to.include("osl1-a: NUMA node 0:");
     expect(resources).to.deep.equal([]);
   });
+
+  it("prepares a host before anything is made there, and declares nothing of that for the others", async () => {
+    const spec = production();
+    const hosts = spec.hosts.map((host, i) =>
+      i > 0
+        ? host
+        : {
+            ...host,
+            prepare: { packages: false, isolateCpus: true, sysctl: {}, reboot: "never" as const },
+          },
+    );
+    const { resources } = await declared({ ...spec, hosts });
+    const commands = resources.filter(({ type }) => type === "command:local:Command");
+    const prepared = hosts[0]!.name;
+    expect(commands.map(({ name }) => name)).to.deep.equal([prepared]);
+    const kinds = ["Image", "Network", "CoreLease", "Volume", "Domain"].map((kind) => `kvmesh:index:${kind}`);
+    const made = resources.filter(({ type }) => kinds.includes(type));
+    const address = (inputs: Record<string, unknown>) => (inputs["host"] as { address: string }).address;
+    const on = made.filter(({ inputs }) => address(inputs) === hosts[0]!.endpoint.address);
+    expect(new Set(on.map(({ type }) => type)).size).to.equal(4);
+    for (const { name, type, dependsOn } of on) expect(dependsOn, `${type} ${name}`).to.include(prepared);
+    const input = JSON.stringify(commands[0]!.inputs);
+    expect(input).to.include("isolcpus=managed_irq,domain,").and.include(hosts[0]!.endpoint.hostKey);
+    expect(commands[0]!.inputs).not.to.have.property("triggers");
+
+    const none = await declared(spec);
+    expect(
+      none.resources.filter(({ type }) => type.includes("Preparation") || type.startsWith("command")),
+    ).to.deep.equal([]);
+  });
 });
