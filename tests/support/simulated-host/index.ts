@@ -7,6 +7,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import * as ssh2 from "ssh2";
 import type { Endpoint } from "../../../provider/transport/transport";
+import { addDevice, sign } from "./devices";
+import type { SimulatedDevice } from "./devices";
 import { installHardware } from "./hardware";
 import { SshServer } from "./ssh-server";
 import type { SshServerOptions } from "./ssh-server";
@@ -81,6 +83,15 @@ export class SimulatedHost {
     let release = (): void => undefined;
     this.gate.start = new Promise((resolve) => (release = resolve));
     return release;
+  }
+
+  addDevice(device: SimulatedDevice): void {
+    addDevice(this.root, device);
+  }
+
+  /** Puts a signature on a device, as `mkfs` does; empty: takes it away. */
+  sign(device: string, signature: string): void {
+    sign(this.root, device, signature);
   }
 
   /** A path of the host as a path of this machine. */

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { deviceTools } from "./devices";
 import { genisoimage } from "./seed";
 import type { ToolServer } from "./tool-server";
 
@@ -15,6 +16,7 @@ export function installTools(root: string, server: ToolServer, more: Readonly<Re
     // A host with nothing but itself.
     ip: '#!/bin/sh\ncase "$*" in *addr*) echo "1: lo    inet 127.0.0.1/8 scope host lo" ;; esac\n',
     isoinfo: server.stub("isoinfo"),
+    ...deviceTools,
     ...more,
   };
   for (const [name, text] of Object.entries(tools)) fs.writeFileSync(path.join(bin, name), text, { mode: 0o755 });
