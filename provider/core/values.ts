@@ -1,5 +1,6 @@
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import type { JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
+import { UserError } from "./kind";
 
 /** A resource's properties as plain data. */
 export type Properties = Record<string, unknown>;
@@ -35,13 +36,15 @@ export function fromStruct(struct: Struct | undefined): Unwrapped {
   return { values, secrets };
 }
 
-/** Every named top-level property is wrapped as a secret; undefined values are left out, as on the wire. */
+/**
+ * Every named top-level property is wrapped as a secret; undefined values are left out, as on the wire.
+ *
+ * @throws UserError for a key "__proto__", at any depth: google-protobuf's maps would lose it without a word.
+ */
 export function toStruct(values: Properties, secrets: Iterable<string> = []): Struct {
   const names = new Set(secrets);
   const out: Record<string, JavaScriptValue> = {};
-  for (const [name, value] of Object.entries(values)) {
-    if (value === undefined) continue;
-    const plain = wire(value);
+  for (const [name, plain] of Object.entries(wire(values) as Record<string, JavaScriptValue>)) {
     out[name] = names.has(name) ? { [SIGNATURE]: SECRET, value: plain } : plain;
   }
   return Struct.fromJavaScript(out);
@@ -62,6 +65,8 @@ function wire(value: unknown): JavaScriptValue {
   if (Array.isArray(value)) return value.map((item: unknown) => wire(item ?? null));
   if (isObject(value)) {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    if (entries.some(([key]) => key === "__proto__"))
+      throw new UserError('a key is called "__proto__", which can not be sent to the engine: rename it');
     return Object.fromEntries(entries.map(([key, item]) => [key, wire(item)]));
   }
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;

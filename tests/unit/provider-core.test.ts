@@ -14,7 +14,7 @@ import { kinds } from "../../provider/kinds";
 
 describe("values on the wire", () => {
   it("come back as they were, and secrets are known by their property", () => {
-    const plain = fc.jsonValue({ maxDepth: 3 });
+    const plain = fc.jsonValue({ maxDepth: 3 }).filter((value) => !JSON.stringify(value).includes('"__proto__":'));
     fc.assert(
       fc.property(fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), plain), fc.boolean(), (values, secret) => {
         const names = Object.keys(values);
@@ -23,6 +23,11 @@ describe("values on the wire", () => {
         expect([...back.secrets].sort()).to.deep.equal(secret ? names.sort() : []);
       }),
     );
+  });
+
+  it("refuse a key that the protocol's library would lose", () => {
+    for (const text of ['{"__proto__":1}', '{"a":[{"__proto__":{"b":1}}]}'])
+      expect(() => toStruct(JSON.parse(text) as Record<string, unknown>)).to.throw(UserError, '"__proto__"');
   });
 
   it("finds a secret deep inside, and leaves out what is undefined", () => {
