@@ -198,6 +198,8 @@ export interface CarvedPoolSpec extends PoolCommon {
   readonly cpu: "dedicated" | "shared";
   /** Steal above this, seen from inside, fails the machine's check; default 1 %. */
   readonly maxSteal: Percent;
+  /** `needed`: a change that a running machine can't take restarts it, drained, one machine at a time; default never. */
+  readonly restart: "never" | "needed";
 }
 
 export interface DataDiskSpec {

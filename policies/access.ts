@@ -3,6 +3,7 @@ import { at, comesLater, text } from "./read";
 
 /** Types of ours that connect over SSH, and where their endpoints are. */
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
+  "kvmesh:index:Tenancy": ["host"],
   "kvmesh:index:Image": ["host"],
   "kvmesh:index:Volume": ["host"],
   "kvmesh:index:BlockDevice": ["host"],

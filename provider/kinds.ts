@@ -13,11 +13,13 @@ import { memberKind } from "./member/kind";
 import { networkKind } from "./network/network";
 import { nodeRuntimeKind } from "./noderuntime/kind";
 import { rosterKind } from "./roster/kind";
+import { tenancyKind } from "./tenancy/tenancy";
 import { volumeKind } from "./volume/volume";
 
 /** Every resource of the plugin: one folder and one line each. */
 export const kinds: readonly AnyKind[] = [
   anyKind(hostKeyKind),
+  anyKind(tenancyKind),
   anyKind(imageKind),
   anyKind(volumeKind),
   anyKind(blockDeviceKind),

@@ -23,6 +23,7 @@ import {
   type InterfaceArgs,
   type Network,
   type OwnerArgs,
+  type Tenancy,
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
@@ -36,6 +37,8 @@ export interface CarvedMachineArgs {
   readonly host: HostSpec;
   /** What makes the host ready, where the stack does that. */
   readonly prepared?: pulumi.Resource;
+  /** Outlives all that is made on the host. */
+  readonly tenancy: Tenancy;
   readonly image: Image;
   readonly imageFormat: "qcow2" | "raw";
   readonly network: NetworkSpec;
@@ -48,6 +51,8 @@ export interface CarvedMachineArgs {
   readonly authorizedKeys: readonly string[];
   readonly timeouts: TimeoutsSpec;
   readonly evidence: EvidenceSpec;
+  /** Through it the machine is drained before a restart; none: it is the first control plane itself. */
+  readonly firstControlPlane?: EndpointArgs;
 }
 
 /** One virtual machine on one host: its cores leased, its host key pinned before it exists, checked from inside. */
@@ -74,7 +79,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
               cpus: placement.cpus,
               facts: { file: host.factsFile, cpus: host.facts.cpus.length },
             },
-            { parent: this, dependsOn: args.prepared },
+            { parent: this, dependsOn: groundOf(args) },
           );
     const disk = new Volume(
       name,
@@ -88,7 +93,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         base: args.image.path,
         baseFormat: args.imageFormat,
       },
-      { parent: this, protect, dependsOn: args.prepared },
+      { parent: this, protect, dependsOn: groundOf(args) },
     );
     const data = dataDisks(name, pool, args.index);
     const dataSources = data.map((spec): DiskArgs => {
@@ -102,6 +107,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
     });
     const threads = hostThreads(host, placement.numaNode);
     const mac = macOf(owner.cluster, name);
+    const endpoint = endpointOf(args.address, key.publicKey, host, network);
     const domain = new Domain(
       name,
       {
@@ -137,10 +143,13 @@ export class CarvedMachine extends pulumi.ComponentResource {
           }),
         },
         storage: host.storage,
+        restart:
+          pool.restart === "needed"
+            ? { when: "needed", endpoint, drain: { controlPlane: args.firstControlPlane ?? endpoint, node: name } }
+            : undefined,
       },
       { parent: this, protect, dependsOn: [lease, args.nat, args.prepared].filter((needed) => needed !== undefined) },
     );
-    const endpoint = endpointOf(args.address, key.publicKey, host, network);
     const machine = new Machine(
       name,
       {
@@ -196,7 +205,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }
 
-  private volumeOf(spec: DataDisk, { host, owner, prepared }: CarvedMachineArgs, protect: boolean): Volume {
+  private volumeOf(spec: DataDisk, { host, owner, tenancy, prepared }: CarvedMachineArgs, protect: boolean): Volume {
     // The parser refuses a disk without size or devices.
     const { fullName, format, onDestroy, size = 0 } = spec;
     return new Volume(
@@ -210,7 +219,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         format,
         onDestroy,
       },
-      { parent: this, protect, dependsOn: prepared },
+      { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
     );
   }
 
@@ -218,13 +227,13 @@ export class CarvedMachine extends pulumi.ComponentResource {
     machine: string,
     { fullName, name, size }: DataDisk,
     { id, serial }: DeviceSpec,
-    { host, owner, prepared }: CarvedMachineArgs,
+    { host, owner, tenancy, prepared }: CarvedMachineArgs,
     protect: boolean,
   ): BlockDevice {
     return new BlockDevice(
       fullName,
       { host: host.endpoint, owner, machine, disk: name, device: id, serial, minBytes: size },
-      { parent: this, protect, dependsOn: prepared },
+      { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
     );
   }
 }
@@ -239,6 +248,11 @@ function interfaceOf(attach: NetworkAttachment, mac: string): InterfaceArgs {
     case "macvtap":
       return { type: "direct", device: attach.device, mode: attach.mode, mac };
   }
+}
+
+/** What must be there before anything on the host is made, and goes after it. */
+function groundOf({ tenancy, prepared }: Pick<CarvedMachineArgs, "tenancy" | "prepared">): pulumi.Resource[] {
+  return prepared ? [tenancy, prepared] : [tenancy];
 }
 
 /** Where emulator and I/O threads run: housekeeping CPUs of the machine's own NUMA node, or all of them. */

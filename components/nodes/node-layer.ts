@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { CarvedPoolSpec, HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
-import { Image, Network, type OwnerArgs } from "../../provider/sdk";
+import { Image, Network, Tenancy, type EndpointArgs, type Evidence, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { CarvedMachine } from "./carved-machine";
 import { summarizeEvidence, type EvidenceSummary } from "./evidence";
@@ -52,15 +52,22 @@ export class NodeLayer extends pulumi.ComponentResource {
     const prepared = new Map(args.hosts.flatMap((host) => this.preparationOf(host, args)));
     const used = new Set([...placements.values()].map((placement) => placement.host));
     const hosts = new Map(args.hosts.map((host) => [host.name, host]));
-    const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args, prepared.get(host))]));
-    const networks = new Map(
-      [...used].map((host) => [host, this.networkOn(hosts.get(host)!, args, prepared.get(host))]),
+    const tenancies = new Map(
+      [...used].map((host) => [host, this.tenancyOn(hosts.get(host)!, [...placements.values()], args.owner)]),
     );
+    const groundOf = (host: string) => [tenancies.get(host), prepared.get(host)].filter((one) => one !== undefined);
+    const images = new Map([...used].map((host) => [host, this.imageOn(hosts.get(host)!, args, groundOf(host))]));
+    const networks = new Map([...used].map((host) => [host, this.networkOn(hosts.get(host)!, args, groundOf(host))]));
 
-    const nodes: ReadyNode[] = [];
-    const summary: NodeSummary[] = [];
+    const made = new Map<PoolSpec, { node: ReadyNode; summary: NodeSummary }[]>(args.pools.map((pool) => [pool, []]));
     const evidence: Record<string, pulumi.Output<EvidenceSummary>> = {};
-    for (const pool of args.pools) {
+    let firstControlPlane: EndpointArgs | undefined;
+    for (const pool of controlPlanesFirst(args.pools)) {
+      const add = (node: ReadyNode, proof: Evidence, place: Omit<NodeSummary, keyof ReturnType<typeof summarize>>) => {
+        if (node.role === "control-plane") firstControlPlane ??= node.endpoint;
+        made.get(pool)!.push({ node, summary: { ...summarize(node), ...place } });
+        evidence[node.name] = summarizeEvidence(proof);
+      };
       if (pool.source === "machines") {
         for (const machine of pool.machines) {
           const { node, evidence: proof } = new ExistingMachine(
@@ -68,9 +75,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             { owner: args.owner, pool, machine, timeouts: args.timeouts, evidence: args.evidence },
             { parent: this },
           );
-          nodes.push(node);
-          evidence[node.name] = summarizeEvidence(proof);
-          summary.push({ ...summarize(node), location: locationText(machine.location) });
+          add(node, proof, { location: locationText(machine.location) });
         }
         continue;
       }
@@ -85,6 +90,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             pool,
             host,
             prepared: prepared.get(host.name),
+            tenancy: tenancies.get(host.name)!,
             image: images.get(host.name)!,
             imageFormat: needed(args.image, "image").format,
             network: needed(args.network, "network"),
@@ -95,18 +101,23 @@ export class NodeLayer extends pulumi.ComponentResource {
             authorizedKeys: args.ssh.authorizedKeys,
             timeouts: args.timeouts,
             evidence: args.evidence,
+            firstControlPlane,
           },
           { parent: this },
         );
-        nodes.push(machine.node);
-        evidence[node] = summarizeEvidence(machine.evidence);
-        summary.push({ ...summarize(machine.node), location: locationText(host.location), ...placeText(placement) });
+        add(machine.node, machine.evidence, { location: locationText(host.location), ...placeText(placement) });
       }
     }
-    this.nodes = nodes;
-    this.summary = summary;
+    const inOrder = [...made.values()].flat();
+    this.nodes = inOrder.map(({ node }) => node);
+    this.summary = inOrder.map(({ summary }) => summary);
     this.evidence = evidence;
-    this.registerOutputs({ nodes: summary });
+    this.registerOutputs({ nodes: this.summary });
+  }
+
+  private tenancyOn(host: HostSpec, placements: readonly Placement[], owner: OwnerArgs): Tenancy {
+    const machines = placements.filter((placement) => placement.host === host.name).map((placement) => placement.name);
+    return new Tenancy(host.name, { host: host.endpoint, owner, storage: host.storage, machines }, { parent: this });
   }
 
   private preparationOf(host: HostSpec, { owner, ssh, timeouts }: NodeLayerArgs): [string, pulumi.Resource][] {
@@ -116,7 +127,7 @@ export class NodeLayer extends pulumi.ComponentResource {
   }
 
   /** Only a NAT network is ours to make. */
-  private networkOn(host: HostSpec, args: NodeLayerArgs, prepared?: pulumi.Resource): Network | undefined {
+  private networkOn(host: HostSpec, args: NodeLayerArgs, ground: pulumi.Resource[]): Network | undefined {
     const { attach, cidr, gateway, nameservers } = needed(args.network, "network");
     if (attach.type !== "nat" || gateway === undefined) return undefined;
     return new Network(
@@ -130,11 +141,11 @@ export class NodeLayer extends pulumi.ComponentResource {
         address: gateway,
         dns: nameservers.includes(gateway),
       },
-      { parent: this, dependsOn: prepared },
+      { parent: this, dependsOn: ground },
     );
   }
 
-  private imageOn(host: HostSpec, args: NodeLayerArgs, prepared?: pulumi.Resource): Image {
+  private imageOn(host: HostSpec, args: NodeLayerArgs, ground: pulumi.Resource[]): Image {
     const image: ImageSpec = needed(args.image, "image");
     return new Image(
       host.name,
@@ -148,7 +159,7 @@ export class NodeLayer extends pulumi.ComponentResource {
         digest: image.digest,
         format: image.format,
       },
-      { parent: this, dependsOn: prepared },
+      { parent: this, dependsOn: ground },
     );
   }
 }
@@ -180,6 +191,11 @@ export function machineRequests(pools: readonly PoolSpec[], cluster: string): re
 function hostsFor({ hosts, disks }: CarvedPoolSpec, index: number): readonly string[] {
   const device = disks.flatMap(({ devices }) => devices?.[index] ?? [])[0];
   return device ? [device.host] : hosts;
+}
+
+/** All others may be drained through the first one, so that it must be declared before them. */
+function controlPlanesFirst(pools: readonly PoolSpec[]): readonly PoolSpec[] {
+  return [...pools].sort((a, b) => Number(b.role === "control-plane") - Number(a.role === "control-plane"));
 }
 
 function summarize({ name, pool, role, nodeAddress }: ReadyNode): Omit<NodeSummary, "location"> {

@@ -278,6 +278,12 @@ export const carvedPool = z
       .meta({ description: "dedicated: each vCPU has a host CPU of its own; shared is refused in production" })
       .default("dedicated"),
     maxSteal: field.percent("Steal above this, seen from inside, fails the machine's check; default 1").optional(),
+    restart: z
+      .enum(["never", "needed"])
+      .meta({
+        description: "needed: a change that a running machine can't take restarts it, drained, one machine at a time",
+      })
+      .default("never"),
   })
   .meta({ description: "Machines carved from hosts" });
 

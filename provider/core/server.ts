@@ -8,8 +8,8 @@ import type { PluginOptions } from "./plugin";
 /** As large as the engine's own limit: user-data and kubeconfigs travel in properties. */
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
 
-/** Serves the plugin on a loopback port and tells the engine which, on standard output, as the plugin protocol asks. */
-export async function serve(options: PluginOptions): Promise<grpc.Server> {
+/** Serves the plugin on a loopback port and tells the engine which, on standard output, as the plugin protocol asks. Returns the plugin. */
+export async function serve(options: PluginOptions): Promise<Plugin> {
   const plugin = new Plugin(options);
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
@@ -38,7 +38,7 @@ export async function serve(options: PluginOptions): Promise<grpc.Server> {
     );
   });
   process.stdout.write(`${port}\n`);
-  return server;
+  return plugin;
 }
 
 function unary<Request, Response>(

@@ -51,9 +51,10 @@ export async function sectionsOf(
   at: Endpoint,
   doing: string,
   script: (nonce: string) => string,
+  options: RunOptions = { timeoutMs: 60_000 },
 ): Promise<ReadonlyMap<string, string>> {
   const nonce = `@${randomBytes(8).toString("hex")}`;
-  const stdout = await onHost(ctx, at, doing, script(nonce), { timeoutMs: 60_000 });
+  const stdout = await onHost(ctx, at, doing, script(nonce), options);
   const parts = stdout.split(`${nonce} `).slice(1);
   return new Map(
     parts.map((part) => {

@@ -14,6 +14,8 @@ const POOL_MARK = ".kvmesh-pool";
 export interface Sidecar {
   readonly schema: 1;
   readonly mark: Mark;
+  /** Of a disk that outlived its resource because it was told to (onDestroy: keep). */
+  readonly kept?: boolean;
   /** Of an image: digest, size and time of change, so that a refresh need not read all of it. */
   readonly digest?: string;
   readonly stat?: string;
@@ -141,7 +143,7 @@ function poolName(storage: string): string {
 }
 
 /** Anything else beside a file is not our mark. */
-function parseSidecar(text: string): Sidecar | undefined {
+export function parseSidecar(text: string): Sidecar | undefined {
   try {
     const value = JSON.parse(text) as Partial<Sidecar> | null;
     return value?.schema === 1 && typeof value.mark === "object" ? (value as Sidecar) : undefined;

@@ -24,6 +24,25 @@ export class HostKey extends pulumi.CustomResource {
   }
 }
 
+export interface TenancyArgs {
+  readonly host: EndpointArgs;
+  readonly owner: OwnerArgs;
+  /** Folder of images and disks. */
+  readonly storage: string;
+  /** Names of the machines that the stack declares on this host: refresh warns of others with its mark. */
+  readonly machines: readonly string[];
+}
+
+/**
+ * That a stack is on a host. Whatever it makes there depends on this, so that it is deleted last: the delete fails, with a list, while anything
+ * with the stack's mark is left on the host. Disks that were told to stay are named and do not count.
+ */
+export class Tenancy extends pulumi.CustomResource {
+  constructor(name: string, args: TenancyArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Tenancy", name, { ...args }, opts);
+  }
+}
+
 export interface ImageArgs {
   readonly host: EndpointArgs;
   readonly owner: OwnerArgs;

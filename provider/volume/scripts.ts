@@ -45,7 +45,7 @@ fi
 ${refreshPool(volume.storage)}`;
 }
 
-/** Another owner's name on a disk of ours: a stack was renamed, an environment changed. */
+/** Another mark on a disk of ours: a stack was renamed, an environment changed, the disk outlives its resource or is had again. */
 export function markScript(path: string, seen: SeenFile, sidecar: Sidecar): string {
   return `lock
 ${assertUnchanged(path, seen)}printf %s ${quote(sidecarText(sidecar))} >"$f.kvmesh.json.new"

@@ -33,6 +33,8 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     if (adopts(inputs.host, path, seen, mark)) {
       refuseOther(inputs, path, seen);
       if (inputs.onDestroy === "keep") ctx.warn(`disk ${inputs.name} was kept: what it holds is used again`);
+      if (seen.sidecar?.kept)
+        await onHost(ctx, inputs.host, `disk ${inputs.name}`, markScript(path, seen, { schema: 1, mark }));
       if (seen.virtualSizeBytes < inputs.capacityBytes) {
         await onHost(ctx, inputs.host, `growing disk ${inputs.name}`, growScript(inputs, path));
       }
@@ -90,7 +92,13 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
       return;
     }
     if (state.onDestroy === "keep") {
-      if (!seen.exists) return;
+      if (!seen.sidecar || !seen.exists) return;
+      await onHost(
+        ctx,
+        state.host,
+        `keeping disk ${state.name}`,
+        markScript(id, seen, { ...seen.sidecar, kept: true }),
+      );
       ctx.warn(
         `${where(state.host)}: disk ${id} is kept with all that it holds; the next \`pulumi up\` of the same machine has it again. ` +
           `To remove it for good, on the host: rm ${id} ${id}.kvmesh.json`,

@@ -49,6 +49,11 @@ async function declared(spec: StackSpec): Promise<{ layer: NodeLayer; resources:
   return { layer: layer!, resources };
 }
 
+/** Of the host that a resource is on. */
+function addressOf(inputs: Readonly<Record<string, unknown>>): string {
+  return (inputs["host"] as { readonly address: string }).address;
+}
+
 describe("NodeLayer", function () {
   // The first one loads the SDK.
   this.timeout(30_000);
@@ -57,13 +62,30 @@ describe("NodeLayer", function () {
     const { resources } = await declared(production());
     const count = (kind: string) => resources.filter(({ type }) => type === `kvmesh:index:${kind}`).length;
     expect({
+      Tenancy: count("Tenancy"),
       Image: count("Image"),
       HostKey: count("HostKey"),
       CoreLease: count("CoreLease"),
       Volume: count("Volume"),
       Domain: count("Domain"),
       Machine: count("Machine"),
-    }).to.deep.equal({ Image: 3, HostKey: 6, CoreLease: 6, Volume: 6, Domain: 6, Machine: 6 });
+    }).to.deep.equal({ Tenancy: 3, Image: 3, HostKey: 6, CoreLease: 6, Volume: 6, Domain: 6, Machine: 6 });
+  });
+
+  it("has whatever is on a host depend on the stack's tenancy there, so that this is deleted last and finds what is left", async () => {
+    const { resources } = await declared(production());
+    const domains = resources.filter(({ type }) => type === "kvmesh:index:Domain");
+    for (const { inputs } of resources.filter(({ type }) => type === "kvmesh:index:Tenancy"))
+      expect(inputs["machines"]).to.have.members(
+        domains.filter(({ inputs: of }) => addressOf(of) === addressOf(inputs)).map(({ name }) => name),
+      );
+    for (const kind of ["Image", "CoreLease", "Volume"])
+      for (const { dependsOn, inputs: of } of resources.filter(({ type }) => type === `kvmesh:index:${kind}`)) {
+        const host = resources.find(
+          ({ type, inputs: its }) => type.endsWith(":Tenancy") && addressOf(its) === addressOf(of),
+        );
+        expect(dependsOn, kind).to.include(host?.name ?? "its tenancy");
+      }
   });
 
   it("gives a domain plain pins, its own CPUs' lease, local memory and housekeeping threads", async () => {
@@ -152,7 +174,7 @@ describe("NodeLayer", function () {
       onDestroy: "keep",
     });
     expect(volume.inputs).to.not.have.property("base");
-    expect(volume.dependsOn).to.deep.equal([]);
+    expect(volume.dependsOn, "the tenancy on its host, and nothing of the machine").to.deep.equal(["bgo1-a"]);
     const domain = find(resources, "kvmesh:index:Domain", "nor-control-0");
     const disks = domain.inputs["disks"] as object[];
     expect(disks[1]).to.deep.include({ type: "file", format: "raw", target: "vdb", serial: "etcd" });
@@ -184,6 +206,37 @@ describe("NodeLayer", function () {
     expect((domain.inputs["disks"] as object[])[1]).to.deep.include({
       ...{ type: "block", path: "/dev/disk/by-id/device", format: "raw", target: "vdb", serial: "etcd" },
     });
+  });
+
+  it("restarts machines for a change only where their pool says so, drained through the first control plane, also when its pool comes last", async () => {
+    const spec = production();
+    const pools = [...spec.pools].sort((a) => (a.role === "worker" ? -1 : 1));
+    const changed = pools.map((pool) =>
+      pool.source === "hosts" && pool.role === "worker" ? { ...pool, restart: "needed" as const } : pool,
+    );
+    const { layer, resources } = await declared({ ...spec, pools: changed });
+    expect(layer.nodes.map(({ role }) => role).indexOf("control-plane"), "nodes stay in the order of pools").to.equal(
+      3,
+    );
+    expect(find(resources, "kvmesh:index:Domain", "nor-control-0").inputs["restart"]).to.equal(undefined);
+    const first = find(resources, "kvmesh:index:Machine", "nor-control-0").inputs["endpoint"];
+    const own = find(resources, "kvmesh:index:Machine", "nor-worker-1").inputs["endpoint"];
+    expect(find(resources, "kvmesh:index:Domain", "nor-worker-1").inputs["restart"]).to.deep.equal({
+      when: "needed",
+      endpoint: own,
+      drain: { controlPlane: first, node: "nor-worker-1" },
+    });
+  });
+
+  it("drains the first control plane through itself", async () => {
+    const spec = production();
+    const pools = spec.pools.map((pool) => (pool.source === "hosts" ? { ...pool, restart: "needed" as const } : pool));
+    const { resources } = await declared({ ...spec, pools });
+    const own = find(resources, "kvmesh:index:Machine", "nor-control-0").inputs["endpoint"];
+    for (const name of ["nor-control-0", "nor-control-2"])
+      expect(find(resources, "kvmesh:index:Domain", name).inputs["restart"]).to.deep.include({
+        drain: { controlPlane: own, node: name },
+      });
   });
 
   it("declares shared vCPUs without pins and without a lease: the policies name them", async () => {

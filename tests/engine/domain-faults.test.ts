@@ -14,6 +14,26 @@ describe("the plugin under the real engine: what goes wrong with a machine", () 
     projects.push(made);
     return made;
   };
+  /** SIGKILL when the machine is defined and about to be started, and what a person does then. The plugins that were at work. */
+  const killInTheMiddle = async (stack: EngineProject): Promise<readonly number[]> => {
+    const release = host.holdStarts();
+    let plugins: readonly number[] = [];
+    const killed = await stack.up({
+      killWhen: () => {
+        if (!host.exists("/libvirt/domains/web-0.json")) return undefined;
+        plugins = stack.plugins();
+        return "SIGKILL";
+      },
+    });
+    expect(killed.code).not.to.equal(0);
+    const deadline = Date.now() + 10_000;
+    while (stack.plugins().length > 0 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    release();
+    // The killed CLI left its lock on the stack.
+    await stack.run(["cancel", "--yes", "--stack", stack.stack]);
+    return plugins;
+  };
   const machines = async (): Promise<string> => (await host.shell("virsh list --all")).stdout.trim();
   beforeEach(async () => {
     host = await SimulatedHost.start();
@@ -70,17 +90,12 @@ describe("the plugin under the real engine: what goes wrong with a machine", () 
     expect((await stack.up()).code).to.equal(0);
   });
 
-  it("SIGKILL while a machine is made: the next run takes it over", async () => {
-    const release = host.holdStarts();
+  it("SIGKILL while a machine is made: the plugin ends by itself, and the next run takes the machine over", async () => {
     const stack = project();
-    const killed = await stack.up({
-      killWhen: () => (host.exists("/libvirt/domains/web-0.json") ? "SIGKILL" : undefined),
-    });
-    expect(killed.code).not.to.equal(0);
-    release();
+    const plugins = await killInTheMiddle(stack);
+    expect(plugins, "a plugin was at work").to.have.length(1);
+    expect(stack.plugins(), "a plugin without an engine").to.deep.equal([]);
     const uuid = (await host.shell("virsh domuuid web-0")).stdout.trim();
-    // The killed CLI left its lock on the stack.
-    await stack.run(["cancel", "--yes", "--stack", stack.stack]);
     const result = await stack.up();
     expect(result.code, result.text).to.equal(0);
     expect(result.text).to.contain(`it is taken over as it is (${uuid})`);
@@ -90,17 +105,12 @@ describe("the plugin under the real engine: what goes wrong with a machine", () 
   });
 
   it("SIGKILL while a machine is made, then destroy: its cores stay leased and it is named; the next run takes it over, and then all goes", async () => {
-    const release = host.holdStarts();
     const stack = project();
-    await stack.up({ killWhen: () => (host.exists("/libvirt/domains/web-0.json") ? "SIGKILL" : undefined) });
-    release();
-    while ((await host.shell("virsh list")).stdout.trim() === "")
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    await stack.run(["cancel", "--yes", "--stack", stack.stack]);
+    await killInTheMiddle(stack);
 
     const destroyed = await stack.destroy();
     expect(destroyed.code).not.to.equal(0);
-    expect(destroyed.text).to.contain("the machine web-0 of this stack is still on this host (running)");
+    expect(destroyed.text).to.contain("the machine web-0 of this stack is still on this host");
     expect(await machines()).to.equal("web-0");
     expect(host.exists("/var/lib/kvmesh/leases/cpu-2"), "a running machine's core is never free").to.equal(true);
 
@@ -109,5 +119,21 @@ describe("the plugin under the real engine: what goes wrong with a machine", () 
     expect(again.code, again.text).to.equal(0);
     expect(await machines()).to.equal("");
     expect(host.exists("/var/lib/kvmesh/leases/cpu-2")).to.equal(false);
+  });
+
+  it("the same of a machine on shared CPUs: whatever no state knows of is listed by the last delete of its host", async () => {
+    const stack = project({ shared: true });
+    await killInTheMiddle(stack);
+
+    const destroyed = await stack.destroy();
+    expect(destroyed.code).not.to.equal(0);
+    expect(destroyed.text).to.contain("of stack test/test there is left what its state does not know: machine web-0 (");
+    expect(await machines()).to.equal("web-0");
+
+    expect((await stack.up()).code).to.equal(0);
+    const again = await stack.destroy();
+    expect(again.code, again.text).to.equal(0);
+    expect(await machines()).to.equal("");
+    expect(await stack.resources()).to.deep.equal([]);
   });
 });

@@ -70,7 +70,7 @@ describe("the plugin under the real engine: a run that is disturbed", () => {
   it("a second up on the same stack: refused, the first one is named, and it goes on undisturbed", async () => {
     const release = host.holdStarts();
     const first = project.up();
-    while (!host.exists("/libvirt/domains/web-0.json")) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => host.exists("/libvirt/domains/web-0.json"));
     const second = await project.up();
     release();
     expect(second.code).not.to.equal(0);
@@ -83,4 +83,66 @@ describe("the plugin under the real engine: a run that is disturbed", () => {
     expect(changesIn(result)).to.deep.equal({ create: 4 });
     expect(await running()).to.equal("web-0");
   });
+
+  it("the stack's lock is broken while the first run lives: the host's lock and leases still keep the others away", async () => {
+    const release = host.holdStarts();
+    const first = project.up();
+    await until(() => host.exists("/libvirt/domains/web-0.json"));
+    expect((await project.run(["cancel", "--yes", "--stack", project.stack])).code).to.equal(0);
+
+    const other = new EngineProject({
+      program: machineProgram(host, { stack: "other", name: "web-9", pins: "[3, 4]" }),
+      config: { "kvmesh:identityFile": host.identityFile },
+    });
+    const ended: string[] = [];
+    const noted = async (who: string, run: Promise<EngineResult>): Promise<EngineResult> => {
+      const result = await run;
+      ended.push(who);
+      return result;
+    };
+    const logins = host.server.logins;
+    const second = noted("second", project.up());
+    const third = noted("third", other.up());
+    await until(() => host.server.logins >= logins + 2);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(ended, "who went past the host's lock").to.deep.equal([]);
+    release();
+
+    const refused = await third;
+    expect(refused.code).not.to.equal(0);
+    expect(refused.text).to.match(/CPU 3 by test\/test\/web-0 since \d{4}-/);
+    other.dispose();
+    const results = [await first, await second];
+    for (const result of results) expect(result.code, result.text).to.equal(0);
+    expect(results[1]?.text).to.match(/web-0.* is taken over as it is/s);
+    expect(await running()).to.equal("web-0");
+    const after = await project.up();
+    expect(after.code, after.text).to.equal(0);
+    expect(changesIn(after)).to.deep.equal({ same: 4 });
+  });
+
+  it("the state can't be written any more in the middle of a run: the run fails, and the next one resumes without a second machine", async () => {
+    const release = host.holdStarts();
+    const first = project.up();
+    await until(() => host.exists("/libvirt/domains/web-0.json"));
+    const restore = project.refuseState();
+    release();
+    const failed = await first;
+    restore();
+    expect(failed.code).not.to.equal(0);
+    const uuid = (await host.shell("virsh domuuid web-0")).stdout.trim();
+    expect(await running()).to.equal("web-0");
+
+    await project.run(["cancel", "--yes", "--stack", project.stack]);
+    const result = await project.up();
+    expect(result.code, result.text).to.equal(0);
+    expect(result.text).to.contain(`it is taken over as it is (${uuid})`);
+    expect(changesIn(result)["create"]).to.equal(1);
+    expect((await project.outputs())["uuid"]).to.equal(uuid);
+    expect(await running()).to.equal("web-0");
+  });
 });
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
+}

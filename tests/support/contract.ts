@@ -30,6 +30,7 @@ import { failure } from "./failure";
 import { imageContract } from "./image-contract";
 import { networkContract } from "./network-contract";
 import { storageContract } from "./storage-contract";
+import { tenancyContract } from "./tenancy-contract";
 
 export interface ContractHost {
   readonly endpoint: Endpoint;
@@ -606,6 +607,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
 
     storageContract(() => ({ endpoint: host.endpoint, transport, shell }));
     imageContract(() => ({ endpoint: host.endpoint, transport, shell }));
+    tenancyContract(() => ({ endpoint: host.endpoint, transport, shell }));
     networkContract(() => ({ endpoint: host.endpoint, transport, shell }));
   });
 }

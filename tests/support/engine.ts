@@ -175,6 +175,20 @@ export class EngineProject {
     return read(path.join(this.folder, "state")).join("\n");
   }
 
+  /** Process ids of this project's kvmesh plugins. */
+  plugins(): readonly number[] {
+    return fs.readdirSync("/proc").flatMap((entry) => {
+      try {
+        if (!/^\d+$/.test(entry) || fs.readFileSync(`/proc/${entry}/stat`, "utf8").includes(") Z ")) return [];
+        const words = fs.readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0");
+        if (!words.includes(path.join(checkout, "dist/provider/main.js"))) return [];
+        return fs.readFileSync(`/proc/${entry}/environ`, "utf8").includes(this.folder) ? [Number(entry)] : [];
+      } catch {
+        return []; // It has ended meanwhile.
+      }
+    });
+  }
+
   /** Any command of the CLI in the project's folder. */
   run(args: readonly string[], options: RunOptions = {}): Promise<EngineResult> {
     const [command, ...rest] = [...(options.wrapper ?? []), "pulumi", ...args, "--non-interactive", "--color=never"];
@@ -205,6 +219,17 @@ export class EngineProject {
         resolve({ code: code ?? -1, stdout, stderr, text: stdout + stderr, events });
       });
     });
+  }
+
+  /** Makes every write of the stack's state fail, until the returned function is called. Also root may not make a file in a file. */
+  refuseState(): () => void {
+    const stacks = path.join(this.folder, "state/.pulumi/stacks");
+    fs.renameSync(stacks, `${stacks}.away`);
+    fs.writeFileSync(stacks, "");
+    return () => {
+      fs.rmSync(stacks);
+      fs.renameSync(`${stacks}.away`, stacks);
+    };
   }
 
   dispose(): void {

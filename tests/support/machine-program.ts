@@ -9,11 +9,13 @@ export interface MachineChange {
   readonly stack?: string;
   readonly name?: string;
   readonly hostKey?: string;
+  /** The stack's tenancy on the host in place of the lease: the machine shares the host's CPUs. */
+  readonly shared?: boolean;
 }
 
 /** One machine on two cores with its lease and its host key, as the node components declare it. */
 export function machineProgram(host: SimulatedHost, change: MachineChange = {}): string {
-  const pins = change.pins ?? "[2, 3]";
+  const pins = change.shared ? "[]" : (change.pins ?? "[2, 3]");
   const name = change.name ?? "web-0";
   const endpoint = { ...host.endpoint, ...(change.hostKey ? { hostKey: change.hostKey } : {}) };
   return `
@@ -21,7 +23,11 @@ export function machineProgram(host: SimulatedHost, change: MachineChange = {}):
     const owner = { project: "test", stack: "${change.stack ?? "test"}", cluster: "test", environment: "development" };
     const opts = { customTimeouts: { delete: "20s" } };
     const key = new kvmesh.HostKey("key");
-    const lease = new kvmesh.CoreLease("lease", { host, owner, machine: "${name}", cpus: ${pins} });
+    const lease = ${
+      change.shared
+        ? `new kvmesh.Tenancy("host", { host, owner, storage: "/var/lib/kvmesh", machines: ["${name}"] })`
+        : `new kvmesh.CoreLease("lease", { host, owner, machine: "${name}", cpus: ${pins} })`
+    };
     const machine = new kvmesh.Domain("${name}", {
       host, owner, name: "${name}", type: "qemu", vcpus: 2, vcpuPins: ${pins}, emulatorPin: [0], ioThreadPin: [0],
       memoryBytes: ${change.memory ?? "512 * 1024 * 1024"},
