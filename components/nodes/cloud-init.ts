@@ -19,7 +19,6 @@ export function userData({ hostname, hostKey, authorizedKeys, everyBoot = [] }: 
     manage_etc_hosts: true,
     // Only the pinned key: the image's own, and those that cloud-init would make, would be other ones.
     ssh_deletekeys: true,
-    ssh_genkeytypes: [],
     ssh_keys: { ed25519_private: hostKey.privateKey, ed25519_public: hostKey.publicKey },
     ssh_pwauth: false,
     disable_root: false,

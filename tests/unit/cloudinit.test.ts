@@ -20,7 +20,6 @@ describe("user-data", () => {
     expect(parse(text)).to.deep.include({
       hostname: "nor-web-0",
       ssh_deletekeys: true,
-      ssh_genkeytypes: [],
       ssh_keys: { ed25519_private: HOST_KEY.privateKey, ed25519_public: HOST_KEY.publicKey },
       ssh_pwauth: false,
       disable_root: false,

@@ -73,6 +73,23 @@ describe("machine: probe", () => {
     }
   });
 
+  it("takes cloud-init's last word from its result, without starting cloud-init", async () => {
+    const machine = new LocalMachine();
+    machine.command("cloud-init", "sleep 30");
+    try {
+      const wordFor = async (errors: string): Promise<string> => {
+        const result = `{\n "v1": {\n  "datasource": "DataSourceNoCloud",\n  "errors": ${errors}\n }\n}\n`;
+        machine.write("run/cloud-init/result.json", result);
+        const { stdout } = await machine.script(machine.endpoint, probeScript(20));
+        return parseProbe("here", stdout, Date.now()).cloudInit;
+      };
+      expect(await wordFor("[]")).to.equal("done");
+      expect(await wordFor("[\n   \"('ssh', KeyError)\"\n  ]")).to.equal("error");
+    } finally {
+      machine.close();
+    }
+  });
+
   it("finds the disk under LVM and a partition, and computes steal", () => {
     const evidence = parseProbe("m1", answers(), 1_002_000);
     expect(evidence.rootDisk).to.deep.equal({ device: "/dev/nvme0n1", transport: "nvme", rotational: false });

@@ -18,7 +18,11 @@ export function planText(adoption: Adoption, hostName: string): string {
     cpus.length === 0
       ? "  is pinned to no CPUs: nothing is leased to it"
       : `  CPUs ${formatCpus(cpus)} are leased to it`,
-    ...unmodelled.map((path) => `  kvmesh can't describe ${path}: the next change of the machine changes that`),
+    ...unmodelled.map((path) =>
+      path.startsWith("without ")
+        ? `  the next change of the machine adds ${path.slice("without ".length)}`
+        : `  the next change of the machine drops ${path}, which kvmesh can't describe`,
+    ),
     "  is neither stopped nor defined anew",
   ].join("\n");
 }
