@@ -15,6 +15,7 @@ import { refuseUnfit } from "./production";
 import { checkDomain, domainArgs } from "./schema";
 import type { DomainInputs, DomainOutputs } from "./schema";
 import { applyScript, removeScript, seedDigest } from "./scripts";
+import { grace } from "./shutdown";
 import type { SeenDomain } from "./inspect";
 import { domainXml } from "./xml";
 
@@ -99,13 +100,17 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
       ctx.warn(`${where(state.host)}: ${foreign}; it is left untouched`);
       return;
     }
-    const left = ctx.deadline === undefined ? Infinity : Math.floor((ctx.deadline - Date.now()) / 1000 / 2);
-    const grace = Math.max(1, Math.min(GRACE_SECONDS, left));
-    await onHost(ctx, state.host, `removing machine ${state.name}`, removeScript(state, id, grace), {
-      onLine: (line) => {
-        ctx.progress(line);
+    await onHost(
+      ctx,
+      state.host,
+      `removing machine ${state.name}`,
+      removeScript(state, id, grace(ctx, GRACE_SECONDS)),
+      {
+        onLine: (line) => {
+          ctx.progress(line);
+        },
       },
-    });
+    );
   },
 };
 

@@ -12,6 +12,7 @@ import { Semaphore } from "../transport/semaphore";
 import { sleep } from "../transport/sleep";
 import type { DomainInputs } from "./schema";
 import { quorumWhileDown } from "./restart-quorum";
+import { grace, shutDown } from "./shutdown";
 
 /** From the request to shut down until the plug is pulled: kubelet and databases end in this time. */
 const SHUTDOWN_SECONDS = 120;
@@ -59,11 +60,17 @@ async function restart(ctx: Context, domain: DomainInputs, needed: boolean): Pro
   if (needed) {
     if (cluster) await drainNode(ctx, { at: cluster.controlPlane, node: cluster.node, alive: true });
     ctx.progress(`${domain.name}: shutting down, at most ${SHUTDOWN_SECONDS} s`);
-    await onHost(ctx, domain.host, `restarting machine ${domain.name}`, restartScript(domain, grace(ctx)), {
-      onLine: (line) => {
-        ctx.progress(`${domain.name}: ${line}`);
+    await onHost(
+      ctx,
+      domain.host,
+      `restarting machine ${domain.name}`,
+      restartScript(domain, grace(ctx, SHUTDOWN_SECONDS)),
+      {
+        onLine: (line) => {
+          ctx.progress(`${domain.name}: ${line}`);
+        },
       },
-    });
+    );
   }
   if (endpoint)
     await ctx.transport.waitUntilReachable(
@@ -78,30 +85,13 @@ async function restart(ctx: Context, domain: DomainInputs, needed: boolean): Pro
   }
 }
 
-/** Half of what is left of the call's time, when that is less. */
-function grace({ deadline }: Context): number {
-  const left = deadline === undefined ? Infinity : Math.floor((deadline - Date.now()) / 1000 / 2);
-  return Math.max(1, Math.min(SHUTDOWN_SECONDS, left));
-}
-
 /** Off, by force when it does not obey, and on again with its definition; the lease is checked before the start as at any start. */
 function restartScript({ name, owner, vcpuPins }: DomainInputs, graceSeconds: number): string {
-  return `n=${quote(name)}
-is_off() { [ "$(v domstate "$n")" = "shut off" ]; }
-if ! is_off; then
-  v shutdown "$n" >/dev/null 2>&1 || true
-  i=0
-  while [ $i -lt ${graceSeconds} ] && ! is_off; do
-    i=$((i + 1))
-    [ $((i % 5)) != 0 ] || echo "shutting down: $i of ${graceSeconds} s"
-    sleep 1
-  done
-  is_off || v destroy "$n" >/dev/null || is_off
-fi
-lock
-is_off || fail "the machine does not stop: $(v domstate "$n")"
+  return `m=${quote(name)}
+${shutDown(graceSeconds)}lock
+is_off || fail "the machine does not stop: $(state)"
 ${requireLease({ owner, machine: name }, vcpuPins)}
-v start "$n" >/dev/null
+v start "$m" >/dev/null
 echo started
 `;
 }

@@ -6,6 +6,7 @@ import { askVirsh } from "../libvirt/script";
 import { THREADS_OF } from "../libvirt/threads";
 import type { CloudInit, DomainInputs } from "./schema";
 import { requireMemory } from "./room";
+import { shutDown } from "./shutdown";
 import { seedPath, serialLogPath } from "./xml";
 
 /** Digest of what a seed is made of: the domain's metadata keeps it, so that a change is seen without reading the seed. */
@@ -180,22 +181,10 @@ export function removeScript(
   uuid: string,
   graceSeconds: number,
 ): string {
-  return `u=${quote(uuid)}
-state() { v domstate "$u" 2>/dev/null || echo gone; }
-is_off() { s=$(state); [ "$s" = "shut off" ] || [ "$s" = gone ]; }
-if ! is_off; then
-  v shutdown "$u" >/dev/null 2>&1 || true
-  i=0
-  while [ $i -lt ${graceSeconds} ] && ! is_off; do
-    i=$((i + 1))
-    [ $((i % 5)) != 0 ] || echo "shutting down: $i of ${graceSeconds} s"
-    sleep 1
-  done
-  is_off || v destroy "$u" >/dev/null || is_off
-fi
-lock
+  return `m=${quote(uuid)}
+${shutDown(graceSeconds)}lock
 is_off || fail "the machine still runs: $(state)"
-if [ "$(state)" != gone ]; then v undefine "$u" --managed-save --snapshots-metadata --nvram >/dev/null; fi
+if [ "$(state)" != gone ]; then v undefine "$m" --managed-save --snapshots-metadata --nvram >/dev/null; fi
 [ "$(state)" = gone ] || fail 'the machine is still defined'
 rm -f ${quote(seedPath(domain))} ${quote(serialLogPath(domain))}
 `;
