@@ -8,6 +8,8 @@ export interface Level {
   readonly files?: readonly string[];
   /** Instead of mocha: arguments of node; exit code 0 counts as one test passed. */
   readonly command?: readonly string[];
+  /** Its files share nothing and may run side by side, in processes of their own. */
+  readonly parallel?: boolean;
   /** Of one test. */
   readonly timeoutMs: number;
   /** Gets what the level needs and gives the environment for it. */
@@ -25,6 +27,7 @@ const clusterTools = async (): Promise<NodeJS.ProcessEnv> => {
   return pulumiEnv(say, { tools: ["kubectl", "kubeadm"] });
 };
 
+/** In the order in which they are begun. */
 export const testLevels: readonly Level[] = [
   {
     name: "lint",
@@ -42,6 +45,7 @@ export const testLevels: readonly Level[] = [
     name: "unit",
     what: "pure functions, property tests",
     files: ["tests/unit/**/*.test.js"],
+    parallel: true,
     timeoutMs: 30_000,
     environment: engine,
   },
@@ -61,6 +65,7 @@ export const testLevels: readonly Level[] = [
     name: "engine",
     what: "the real CLI with our plugin, on simulated hosts",
     files: ["tests/engine/**/*.test.js"],
+    parallel: true,
     timeoutMs: 180_000,
     environment: engine,
   },

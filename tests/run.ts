@@ -1,31 +1,44 @@
 /**
- * `npm test`: every level in turn, each in a process of its own, then one closing line "N passed, N failed".
+ * `npm test`: the levels, two side by side, each in a process of its own; then what failed, and one closing line
+ * "N passed, N failed". What a level prints is shown when it ends, or as it comes when it is the only one.
  * `npm run lab`: the levels that need root, namespaces and minutes, all of them.
  *
  * Arguments: names of levels (default: all of the command), `--lab`, `--grep PATTERN`.
  */
-import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { spawn } from "node:child_process";
 import { labLevels, testLevels, type Level } from "./levels";
+import type { LevelResult } from "./support/reporter";
 
 const root = path.resolve(__dirname, "..", "..");
+/** Most levels wait for hosts and processes more than they compute. */
+const LEVELS_AT_ONCE = 2;
+const FILES_AT_ONCE = Math.min(4, Math.max(2, os.availableParallelism()));
+const PROGRESS_MS = 30_000;
 
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
+interface Options {
+  readonly grep?: string;
+  /** Show its output as it comes. */
+  readonly live: boolean;
 }
 
-/** Runs one level and counts. A level that dies without counting is one failure. */
-async function run(level: Level, grep: string | undefined): Promise<Counts> {
-  const started = Date.now();
-  process.stdout.write(`\n== ${level.name}: ${level.what}\n`);
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-test-"));
-  const countsFile = path.join(folder, "counts.json");
-  const env = { ...process.env, ...(await level.environment?.()), KVMESH_TEST_COUNTS: countsFile };
-  const args = level.command ?? [
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function summary({ passed, failed, skipped }: Omit<LevelResult, "failures">): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+function seconds(since: number): string {
+  return `${((Date.now() - since) / 1000).toFixed(0)} s`;
+}
+
+function mochaArguments(level: Level, grep: string | undefined): readonly string[] {
+  return [
     path.join(root, "node_modules/mocha/bin/mocha.js"),
     "--reporter",
     path.join(__dirname, "support/reporter.js"),
@@ -33,60 +46,105 @@ async function run(level: Level, grep: string | undefined): Promise<Counts> {
     String(level.timeoutMs),
     "--recursive",
     "--exit",
+    ...(level.parallel ? ["--parallel", "--jobs", String(FILES_AT_ONCE)] : []),
     ...(grep === undefined ? [] : ["--grep", grep]),
     ...(level.files ?? []).map((pattern) => path.join(root, "dist", pattern)),
   ];
-  const code = await new Promise<number>((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
-    child.on("error", (error) => {
-      process.stdout.write(`${error.message}\n`);
-      resolve(1);
-    });
-    child.on("close", (status) => {
-      resolve(status ?? 1);
-    });
-  });
-  let counts: Counts = { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
-  if (level.command === undefined) {
-    counts = fs.existsSync(countsFile)
-      ? (JSON.parse(fs.readFileSync(countsFile, "utf8")) as Counts)
-      : { passed: 0, failed: 1, skipped: 0 };
-    if (code !== 0 && counts.failed === 0) counts = { ...counts, failed: 1 };
-  }
-  fs.rmSync(folder, { recursive: true, force: true });
-  process.stdout.write(`== ${level.name}: ${summary(counts)} in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
-  return counts;
 }
 
-function summary(counts: Counts): string {
-  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
-  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+/** What mocha's reporter left; a level that died before it could is one failure. */
+function resultOf(level: Level, code: number, countsFile: string): LevelResult {
+  const ended: LevelResult = {
+    passed: code === 0 ? 1 : 0,
+    failed: code === 0 ? 0 : 1,
+    skipped: 0,
+    failures: code === 0 ? [] : [`ended with exit code ${code}`],
+  };
+  if (level.command !== undefined) return ended;
+  if (!fs.existsSync(countsFile)) return { ...ended, passed: 0, failed: 1, failures: ["ended without counting"] };
+  const counted = JSON.parse(fs.readFileSync(countsFile, "utf8")) as LevelResult;
+  return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1, failures: ended.failures } : counted;
+}
+
+async function run(level: Level, env: NodeJS.ProcessEnv, { grep, live }: Options): Promise<LevelResult> {
+  const started = Date.now();
+  const title = `== ${level.name}: ${level.what}`;
+  if (live) say(`\n${title}`);
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-test-"));
+  const countsFile = path.join(folder, "counts.json");
+  const outputFile = path.join(folder, "output");
+  const output = live ? undefined : fs.openSync(outputFile, "w");
+  const child = spawn(process.execPath, level.command ?? mochaArguments(level, grep), {
+    cwd: root,
+    env: { ...env, KVMESH_TEST_COUNTS: countsFile },
+    stdio: ["ignore", output ?? "inherit", output ?? "inherit"],
+  });
+  const [status] = (await once(child, "close")) as [number | null];
+  const result = resultOf(level, status ?? 1, countsFile);
+  if (output !== undefined) {
+    fs.closeSync(output);
+    say(`\n${title}\n${fs.readFileSync(outputFile, "utf8").trimEnd()}`);
+  }
+  fs.rmSync(folder, { recursive: true, force: true });
+  say(`== ${level.name}: ${summary(result)} in ${seconds(started)}`);
+  return result;
+}
+
+/** Gets what the levels need, one after the other: two builds side by side would be twice as slow, and hard to read. */
+async function environments(levels: readonly Level[]): Promise<ReadonlyMap<Level, NodeJS.ProcessEnv>> {
+  const made = new Map<Level, NodeJS.ProcessEnv>();
+  for (const level of levels) made.set(level, { ...process.env, ...(await level.environment?.()) });
+  return made;
+}
+
+async function runAll(levels: readonly Level[], options: Options): Promise<ReadonlyMap<Level, LevelResult>> {
+  const envOf = await environments(levels);
+  const results = new Map<Level, LevelResult>();
+  const running = new Map<Level, number>();
+  const waiting = [...levels];
+  const worker = async (): Promise<void> => {
+    for (let level = waiting.shift(); level; level = waiting.shift()) {
+      running.set(level, Date.now());
+      results.set(level, await run(level, envOf.get(level)!, options));
+      running.delete(level);
+    }
+  };
+  const progress = setInterval(() => {
+    const now = [...running].map(([level, since]) => `${level.name} for ${seconds(since)}`).join(", ");
+    if (!options.live) say(`… ${results.size} of ${levels.length} levels done; running: ${now}`);
+  }, PROGRESS_MS);
+  await Promise.all(Array.from({ length: LEVELS_AT_ONCE }, worker));
+  clearInterval(progress);
+  return results;
 }
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
-  const lab = args.includes("--lab");
   const grepAt = args.indexOf("--grep");
   const grep = grepAt >= 0 ? args[grepAt + 1] : undefined;
   const names = args.filter((arg, index) => !arg.startsWith("--") && (grepAt < 0 || index !== grepAt + 1));
-  const levels = lab ? labLevels : testLevels;
+  const levels = args.includes("--lab") ? labLevels : testLevels;
   const unknown = names.filter((name) => !levels.some((level) => level.name === name));
   if (unknown.length > 0) {
     throw new Error(`no level ${unknown.join(", ")}; there are ${levels.map((level) => level.name).join(", ")}`);
   }
+  const chosen = levels.filter((level) => names.length === 0 || names.includes(level.name));
+  const results = await runAll(chosen, { grep, live: chosen.length === 1 });
   const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const level of levels.filter((one) => names.length === 0 || names.includes(one.name))) {
-    const counts = await run(level, grep);
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skipped += counts.skipped;
+  for (const { passed, failed, skipped } of results.values()) {
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped;
   }
+  const failures = [...results].flatMap(([level, result]) => result.failures.map((text) => `  ${level.name}: ${text}`));
+  if (failures.length > 0) say(`\n== failed\n${failures.join("\n")}`);
   if (total.passed + total.failed === 0) total.failed = 1;
-  process.stdout.write(`\n${summary(total)}\n`);
+  if (total.skipped > 0) say(`\n${total.skipped} skipped; each says why above`);
+  say(`\n${total.passed} passed, ${total.failed} failed`);
   process.exitCode = total.failed === 0 ? 0 : 1;
 }
 
 main().catch((error: unknown) => {
-  process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n0 passed, 1 failed\n`);
+  say(`${error instanceof Error ? error.message : String(error)}\n0 passed, 1 failed`);
   process.exitCode = 1;
 });
