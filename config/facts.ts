@@ -11,12 +11,14 @@ export interface HostFacts {
   readonly probedAt: string;
   /** `uname -n` of the host. */
   readonly hostname: string;
-  /** "kvm": /dev/kvm is there and a guest started with it; "qemu": emulation only. */
+  /** "kvm": /dev/kvm is there and, where QEMU is, a guest started with it; "qemu": emulation only. */
   readonly accelerator: "kvm" | "qemu";
   /** systemd-detect-virt's word for the host itself: none, kvm, lxc, openvz, … */
   readonly virtualization: string;
-  readonly libvirtVersion: string;
-  readonly qemuVersion: string;
+  /** null: it is not installed; preparation does that (docs/decisions/0090). */
+  readonly libvirtVersion: string | null;
+  /** null: it is not installed. */
+  readonly qemuVersion: string | null;
   readonly cpuModel: string;
   /** Every online logical CPU. */
   readonly cpus: readonly CpuFacts[];
@@ -91,8 +93,8 @@ const schema = z.strictObject({
   hostname: z.string().min(1),
   accelerator: z.enum(["kvm", "qemu"]),
   virtualization: z.string().min(1),
-  libvirtVersion: z.string().min(1),
-  qemuVersion: z.string().min(1),
+  libvirtVersion: z.string().min(1).nullable(),
+  qemuVersion: z.string().min(1).nullable(),
   cpuModel: z.string(),
   cpus: z.array(z.strictObject({ cpu: whole, core: whole, socket: whole, node: whole })).min(1),
   isolatedCpus: z.array(whole),
@@ -214,6 +216,12 @@ function contradictions(facts: HostFacts, base: Path): Problem[] {
     fail(["virtualization"], facts.virtualization, message);
   }
   return problems;
+}
+
+/** "libvirt and QEMU", where the probe found neither; undefined: the host has both. */
+export function missingSoftware({ libvirtVersion, qemuVersion }: HostFacts): string | undefined {
+  const missing = [...(libvirtVersion === null ? ["libvirt"] : []), ...(qemuVersion === null ? ["QEMU"] : [])];
+  return missing.length === 0 ? undefined : missing.join(" and ");
 }
 
 /** What to say about the age of these facts; undefined: nothing. */

@@ -1,4 +1,4 @@
-import type { HostFacts } from "./facts";
+import { missingSoftware, type HostFacts } from "./facts";
 import type { HostSpec } from "./spec";
 import { formatBytes, formatCpuSet, type Bytes } from "./units";
 
@@ -19,16 +19,19 @@ export function cpusToIsolate({ facts, housekeeping, prepare }: HostSpec): reado
 }
 
 /**
- * What the facts show of that which needs a boot. When a new probe shows something else, the preparation is looked at again, and
+ * What the facts show of that which needs a boot, and of software that is missing. When a new probe shows something else, the preparation is looked at again, and
  * what it said was pending is said no more.
  */
 export function shownByFacts({ facts, prepare }: HostSpec): string {
   const planned = prepare?.hugepages;
+  const missing = missingSoftware(facts);
   const pages = facts.hugepages
     .filter(({ sizeBytes }) => sizeBytes === planned?.size)
     .map(({ node, sizeBytes, count }) => `${count} of ${formatBytes(sizeBytes as Bytes)} on ${node}`);
   return [
     ...(prepare?.isolateCpus === true ? [`isolated ${formatCpuSet(facts.isolatedCpus)}`] : []),
+    // Gone again since it was installed.
+    ...(prepare?.packages === true && missing !== undefined ? [`without ${missing}`] : []),
     ...(planned === undefined ? [] : [`pages ${pages.join(", ") || "none"}`]),
   ].join("; ");
 }

@@ -62,6 +62,7 @@ export function preparationOf(host: HostSpec, { project, stack, cluster }: Owner
   return {
     owner: `${project}/${stack}/${cluster}`,
     packages: prepare?.packages ?? false,
+    accelerator: host.accelerator,
     hugepages: hugepagesOf(host).filter(({ sizeBytes }) => sizeBytes === prepare?.hugepages?.size),
     isolated: isolated.length === 0 ? "" : formatCpuSet(isolated),
     sysctl: prepare?.sysctl ?? {},

@@ -1,10 +1,13 @@
 import { quote } from "../../provider/core/quote";
+import { KVM_GUEST } from "../../provider/libvirt/kvm-guest";
 
 /** What a host is made into; the component makes it of the stack file and the facts. */
 export interface Preparation {
   /** "project/stack/cluster": only one stack may prepare a host. */
   readonly owner: string;
   readonly packages: boolean;
+  /** What guests run by; "kvm" is tried once QEMU is there. */
+  readonly accelerator: "kvm" | "qemu";
   /** One entry a NUMA node, of one size. */
   readonly hugepages: readonly { readonly node: number; readonly sizeBytes: number; readonly count: number }[];
   /** CPUs to take from the scheduler, as the kernel writes them ("2-15"); empty: none. */
@@ -28,7 +31,7 @@ export function preparationScript(wanted: Preparation): string {
   return `${FUNCTIONS}
 owner=${quote(wanted.owner)}
 prepare() {
-${wanted.packages ? "  install_packages\n" : ""}  lock
+${wanted.packages ? `  install_packages\n  try_libvirt ${wanted.accelerator}\n` : ""}  lock
   own
   apply_sysctl
   apply_pages
@@ -217,6 +220,19 @@ install_packages() {
     || fail "these packages could not be installed:$missing"
   echo "installed$missing"
 }
+# What a probe can't see of a host without libvirt. A daemon that was just installed takes a moment.
+try_libvirt() {
+  tries=0
+  until said=$(virsh -q -c qemu:///system version 2>&1); do
+    tries=$((tries + 1))
+    [ "$tries" -lt 30 ] || fail "libvirt does not answer on this host: $said"
+    sleep 1
+  done
+  [ "$1" = kvm ] || return 0
+  said=$(kvm_guest)
+  [ "$said" = started ] || fail "no KVM guest starts on this host ($said): switch virtualization on in its firmware, boot it, and run this again; or write accelerator: qemu, which is emulation"
+}
+${KVM_GUEST}
 # Under the lock that starts of machines take, and which is held until the host is down.
 reboot_host() {
   lock

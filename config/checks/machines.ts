@@ -1,4 +1,5 @@
 import { contains, ipv4, overlap, parseCidr } from "../ipv4";
+import { missingSoftware } from "../facts";
 import { hugepagesOf } from "../preparation";
 import { didYouMean } from "../problems";
 import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../spec";
@@ -63,6 +64,7 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
       );
     }
     checkForeign(host, findings);
+    checkSoftware(host, findings);
     if (accelerator === "kvm" && facts.accelerator === "qemu") {
       const message =
         "the facts say that no KVM guest starts on this host: enable virtualization there and probe again, or write qemu (emulation)";
@@ -75,6 +77,25 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
       const message = `the host has no such hugepages; ${there}: give prepare.hugepages, or set them aside and probe again`;
       fail(findings, [...at, "hugepages"], formatBytes(hugepages), message);
     }
+  }
+}
+
+/** A host may be declared before anything is installed on it: preparation does that, and `up` finds out whether it works. */
+function checkSoftware({ name, facts, prepare }: HostSpec, findings: Findings): void {
+  const missing = missingSoftware(facts);
+  if (missing === undefined) return;
+  const at = ["hosts", name, "facts"];
+  const again = `then probe it again with \`npm run facts -- ${name}\``;
+  if (prepare?.packages === true) {
+    warn(
+      findings,
+      at,
+      `no ${missing}`,
+      `\`pulumi up\` installs it before anything else there (prepare.packages); ${again}`,
+    );
+  } else {
+    const message = `machines need it: write prepare.packages: true, and \`pulumi up\` installs it; or install it by hand (docs/hosts.md), ${again}`;
+    fail(findings, at, `no ${missing}`, message);
   }
 }
 

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { LOCAL_SCRIPT, sshEnvironment } from "../../components/nodes/over-ssh";
 import { preparationOf } from "../../components/nodes/host-preparation";
 import { preparationScript } from "../../components/nodes/preparation-script";
-import type { EndpointSpec, PreparationSpec } from "../../config/spec";
+import type { EndpointSpec, HostSpec, PreparationSpec } from "../../config/spec";
 import { exampleHostKey } from "../support/hosts";
 import {
   BOOT_ID,
@@ -36,9 +36,15 @@ function run(
   server: RealSshd,
   action: "prepare" | "undo",
   wanted: Partial<PreparationSpec>,
-  more: { endpoint?: EndpointSpec; stack?: string; rebootSeconds?: number } = {},
+  more: {
+    endpoint?: EndpointSpec;
+    stack?: string;
+    rebootSeconds?: number;
+    accelerator?: HostSpec["accelerator"];
+  } = {},
 ): Promise<Run> {
-  const host = preparedHost(server, wanted, more.endpoint && { endpoint: more.endpoint });
+  const { endpoint = server.endpoint(), accelerator = "kvm" } = more;
+  const host = preparedHost(server, wanted, { endpoint, accelerator });
   const ssh = { identityFile: server.identityFile };
   const child = spawn("/bin/sh", ["-c", `action=${action}; eval "$KVMESH_RUN"`], {
     env: {
@@ -167,10 +173,31 @@ function run(
           '#!/bin/sh\necho "$*" >>/apt.log\ncase $* in *install*) : >/xorriso ;; esac\n',
           0o755,
         );
-        const first = await run(other, "prepare", { packages: true });
+        await write(other, "/usr/local/bin/virsh", "#!/bin/sh\n", 0o755);
+        const emulated = { accelerator: "qemu" } as const;
+        const first = await run(other, "prepare", { packages: true }, emulated);
         expect(first.stdout, first.stderr).to.equal("installed xorriso");
         expect(read(other, "/apt.log")).to.match(/^-q update\n-q -y --no-install-recommends .* xorriso$/);
-        expect((await run(other, "prepare", { packages: true })).stdout).to.equal("");
+        expect((await run(other, "prepare", { packages: true }, emulated)).stdout).to.equal("");
+      } finally {
+        await other.stop();
+      }
+    });
+
+    it("tries libvirt and a guest once packages are there, and says which of them fails", async () => {
+      const other = await startHost();
+      try {
+        await write(other, "/usr/local/bin/dpkg-query", '#!/bin/sh\nprintf "install ok installed"\n', 0o755);
+        await write(other, "/usr/local/bin/virsh", "#!/bin/sh\n", 0o755);
+        const kvm = await run(other, "prepare", { packages: true });
+        expect(kvm.code).to.equal(64);
+        expect(kvm.stderr).to.match(/no KVM guest starts on this host \(no \/dev\/kvm\): switch virtualization on/);
+        const emulated = await run(other, "prepare", { packages: true }, { accelerator: "qemu" });
+        expect(emulated.code, emulated.stderr).to.equal(0);
+        await write(other, "/usr/local/bin/sleep", "#!/bin/sh\n", 0o755);
+        await write(other, "/usr/local/bin/virsh", "#!/bin/sh\necho 'error: no connection' >&2; exit 1\n", 0o755);
+        const silent = await run(other, "prepare", { packages: true }, { accelerator: "qemu" });
+        expect(silent.stderr).to.include("libvirt does not answer on this host: error: no connection");
       } finally {
         await other.stop();
       }

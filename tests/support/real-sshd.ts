@@ -10,13 +10,15 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import type { Endpoint } from "../../provider/transport/transport";
-import { hostRecipe, rootPath } from "../../tools/site/roots";
+import { hostRecipe, rootPath, type RootRecipe } from "../../tools/site/roots";
 
 export type KeyType = "ed25519" | "ecdsa" | "rsa";
 
 export interface RealSshdOptions {
   /** The only host keys that it has; default ed25519. */
   readonly hostKeys?: readonly (readonly [type: KeyType, bits?: number])[];
+  /** A root of the cache with sshd in it; default the emulated host's. */
+  readonly root?: RootRecipe;
   /** Further options of sshd, "HostKeyAlgorithms=rsa-sha2-256". */
   readonly options?: readonly string[];
 }
@@ -91,7 +93,7 @@ export class RealSshd {
       ["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", ...command],
       {
         stdio: ["ignore", log, log],
-        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LOWER: rootPath(hostRecipe), DIR: dir },
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LOWER: rootPath(options.root ?? hostRecipe), DIR: dir },
       },
     );
     fs.closeSync(log);

@@ -2,9 +2,11 @@ import { expect } from "chai";
 import { place } from "../../components/nodes";
 import { machineRequests } from "../../components/nodes/node-layer";
 import { cpusToIsolate, hugepagesOf, shownByFacts } from "../../config/preparation";
-import { problemsOf, specOf } from "../support/stack";
+import { formatProblem, type Problem } from "../../config";
+import { problemsOf, specOf, STACK_FACTS } from "../support/stack";
 
 const at = "hosts.a.prepare";
+const BARE = { ...STACK_FACTS, libvirtVersion: null, qemuVersion: null };
 const GIB = 2 ** 30;
 const pages = { size: "1GiB", count: 16 };
 
@@ -35,6 +37,19 @@ describe("preparation of hosts in the stack file", () => {
     expect(cpusToIsolate(host!)).to.deep.equal(Array.from({ length: 28 }, (_, i) => i + 4));
     expect(shownByFacts(host!)).to.equal("isolated none; pages none");
     expect(shownByFacts(specOf({ [at]: {} }).hosts[0]!)).to.equal("");
+  });
+
+  it("lets a host be planned on which nothing is installed, says that up installs it, and looks again when it is gone", () => {
+    const warnings: Problem[] = [];
+    const spec = specOf({ [at]: { packages: true } }, warnings, BARE);
+    expect(place(spec.hosts, machineRequests(spec.pools, "dev"), [])).to.have.length(3);
+    expect(warnings.map(formatProblem)).to.deep.equal([
+      'hosts.a.facts: found "no libvirt and QEMU"; `pulumi up` installs it before anything else there (prepare.packages); then probe it again with `npm run facts -- a`',
+    ]);
+    expect(shownByFacts(spec.hosts[0]!)).to.equal("without libvirt and QEMU");
+    expect(problemsOf({ [at]: {} }, BARE)).to.deep.equal([
+      'hosts.a.facts: found "no libvirt and QEMU"; machines need it: write prepare.packages: true, and `pulumi up` installs it; or install it by hand (docs/hosts.md), then probe it again with `npm run facts -- a`',
+    ]);
   });
 
   const refusals: readonly (readonly [string, Parameters<typeof problemsOf>[0], RegExp])[] = [

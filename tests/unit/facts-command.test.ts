@@ -11,6 +11,10 @@ const FOREIGN =
   '<domain type="kvm"><name>db</name><uuid>0c6ef48b-5b3c-4a5e-9f0a-2f3a4b5c6d7e</uuid><memory unit="GiB">4</memory>' +
   '<vcpu cpuset="4-5">2</vcpu><os><type arch="x86_64">hvm</type></os><devices/></domain>';
 
+/** What a host has that has only sshd: nothing of these, whatever this computer has. */
+const SOFTWARE = ["virsh", "libvirtd", "virtqemud", "qemu-system-x86_64", "qemu-kvm"];
+const GONE = "#!/bin/sh\nexit 127\n";
+
 describe("npm run facts, over SSH", () => {
   let host: SimulatedHost;
   let checkout: string;
@@ -71,6 +75,35 @@ describe("npm run facts, over SSH", () => {
     expect(await run()).to.equal(0);
     expect(said.join("\n")).to.match(/facts\/a\.json could not be read .*cpus/s);
     expect(await run("--check")).to.equal(0);
+  });
+
+  it("probes a host on which nothing is installed yet, and refuses one whose libvirt is gone and left machines", async () => {
+    const bare = await SimulatedHost.start({ commands: Object.fromEntries(SOFTWARE.map((name) => [name, GONE])) });
+    const config = { "kvmesh:ssh": { identityFile: bare.identityFile } };
+    try {
+      fs.writeFileSync(
+        path.join(checkout, "Pulumi.bare.yaml"),
+        stringify({
+          config: { ...config, "kvmesh:hosts": { c: { endpoint: bare.endpoint, location: { country: "NO" } } } },
+        }),
+      );
+      expect(await run("--stack", "bare"), said.join("\n")).to.equal(0);
+      const facts = parseFacts(
+        JSON.parse(fs.readFileSync(path.join(checkout, "facts/c.json"), "utf8")),
+        "facts/c.json",
+      );
+      expect(facts).to.deep.include({ libvirtVersion: null, qemuVersion: null, foreign: [] });
+      expect(facts.cpus).to.have.length(8);
+
+      bare.write("etc/libvirt/qemu/db.xml", FOREIGN);
+      expect(await run("--stack", "bare")).to.equal(2);
+      expect(said.join("\n")).to.contain(
+        "its machines can't be listed: libvirt is gone and left /etc/libvirt/qemu/db.xml",
+      );
+    } finally {
+      fs.rmSync(path.join(checkout, "Pulumi.bare.yaml"), { force: true });
+      await bare.stop();
+    }
   });
 
   it("goes on with the other hosts when one fails, and ends with 2", async () => {

@@ -74,9 +74,37 @@ describe("a probe's output", () => {
     expect(facts.disks.map(({ name }) => name)).to.deep.equal(["vda"]);
   });
 
-  it("without libvirt says what virsh said and what to do", () => {
-    const output = fixture("two-sockets.txt").replace(/@@ libvirt[^@]*/, "@@ libvirt\nsh: 14: virsh: not found\n\n");
-    expect(() => factsFromProbe("osl1-a", output, ASKED)).to.throw(/osl1-a: .*virsh: not found.*install libvirt/);
+  const probed = (answers: Readonly<Record<string, string>>): HostFacts => {
+    const output = Object.entries(answers).reduce(
+      (text, [name, answer]) => text.replace(new RegExp(`@@ ${name}\\n[^@]*`), () => `@@ ${name}\n${answer}\n\n`),
+      fixture("two-sockets.txt"),
+    );
+    return factsFromProbe("osl1-a", output, ASKED);
+  };
+  const BARE = { libvirt: "missing", qemu: "missing", kvm: "no qemu", foreign: "" };
+
+  it("of a host without libvirt and QEMU says so, and has everything else", () => {
+    const facts = probed(BARE);
+    expect(facts).to.deep.include({ libvirtVersion: null, qemuVersion: null, accelerator: "kvm", foreign: [] });
+    expect(facts.cpus).to.have.length(128);
+    expect(changedFacts(facts, probed({}))).to.deep.equal([
+      "libvirt: not installed → 10.0.0",
+      "QEMU: not installed → 8.2.2",
+    ]);
+    expect(probed({ ...BARE, kvm: "no /dev/kvm" }).accelerator).to.equal("qemu");
+    const client = { ...BARE, libvirt: "error: failed to connect to the hypervisor\nmissing" };
+    expect(probed(client).libvirtVersion, "a client without its daemon").to.equal(null);
+  });
+
+  it("of a libvirt that does not answer, or of machines that nobody can list, is refused with what was said", () => {
+    const stopped = { libvirt: "error: Failed to connect socket to '/var/run/libvirt/libvirt-sock'" };
+    expect(() => probed(stopped)).to.throw(
+      /osl1-a: libvirt is installed, .*Failed to connect socket.*: start libvirtd/,
+    );
+    const hidden = { ...BARE, foreign: "! QEMU runs without libvirt, process 7\n! libvirt is gone and left /x.xml" };
+    expect(() => probed(hidden)).to.throw(
+      "osl1-a: its machines can't be listed: QEMU runs without libvirt, process 7; libvirt is gone and left /x.xml",
+    );
   });
 
   it("that was cut off names the host and the question", () => {

@@ -25,15 +25,6 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
     }
     return text;
   };
-  const libvirt = answer("libvirt");
-  const version = (label: RegExp): string => {
-    const found = label.exec(libvirt)?.[1];
-    if (found !== undefined) return found;
-    const said = libvirt.split("\n").at(-1)!.slice(0, 200);
-    throw new UserError(
-      `host ${host}: \`virsh -c qemu:///system version\` says ${JSON.stringify(said)}; install libvirt and QEMU there and start libvirtd`,
-    );
-  };
   const totalMemory = Number(answer("totalMemory"));
   const memory = lines(answers.get("memory")).map(([node, kib]) => ({ node: Number(node), bytes: Number(kib) * 1024 }));
   const online = cpus(answer("cpus"));
@@ -42,10 +33,10 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
     schema: FACTS_SCHEMA,
     probedAt: now.toISOString(),
     hostname: answer("hostname"),
-    accelerator: answers.get("kvm") === "started" ? "kvm" : "qemu",
+    // Without QEMU a guest can't be tried: preparation does that once it has installed it.
+    accelerator: ["started", "no qemu"].includes(answer("kvm")) ? "kvm" : "qemu",
     virtualization: answer("virtualization"),
-    libvirtVersion: version(/^Using library: libvirt (\S+)/m),
-    qemuVersion: version(/^Running hypervisor: QEMU (\S+)/m),
+    ...software(host, answer("libvirt"), answer("qemu")),
     cpuModel: answers.get("model") ?? "",
     cpus: online,
     isolatedCpus: [...parseCpuSet(answers.get("isolated") || "none")],
@@ -63,6 +54,21 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
     stealPercent: stealPercent(answer("stat1"), answer("stat2")),
   };
   return parseFacts(facts, `the probe of host ${host}`);
+}
+
+/** Versions by libvirt's own word; by QEMU's where there is no libvirt. "missing": it is not installed. */
+function software(host: string, libvirt: string, qemu: string): Pick<HostFacts, "libvirtVersion" | "qemuVersion"> {
+  // Of "QEMU emulator version 10.0.13 (Debian 1:10.0.13+ds-1)".
+  const own = /version (\d[\w.]*)/.exec(qemu)?.[1] ?? null;
+  if (libvirt.split("\n").at(-1) === "missing") return { libvirtVersion: null, qemuVersion: own };
+  const libvirtVersion = /^Using library: libvirt (\S+)/m.exec(libvirt)?.[1];
+  const qemuVersion = /^Running hypervisor: QEMU (\S+)/m.exec(libvirt)?.[1];
+  if (libvirtVersion !== undefined && (qemuVersion !== undefined || qemu === "missing"))
+    return { libvirtVersion, qemuVersion: qemuVersion ?? null };
+  const said = libvirt.split("\n").at(-1)!.slice(0, 200);
+  throw new UserError(
+    `host ${host}: libvirt is installed, and \`virsh -c qemu:///system version\` says ${JSON.stringify(said)}: start libvirtd there`,
+  );
 }
 
 function lines(text: string | undefined): string[][] {
@@ -85,7 +91,10 @@ function cpus(text: string): CpuFacts[] {
 
 /** In the order of their names; one base64 word a machine. */
 function foreign(host: string, text: string | undefined, cpus: HostCpus): HostFacts["foreign"] {
-  if (text?.startsWith("!")) throw new UserError(`host ${host}: its machines can't be listed: ${text.slice(1).trim()}`);
+  if (text?.startsWith("!")) {
+    const why = text.split("\n").map((line) => line.replace(/^! /, "").trim());
+    throw new UserError(`host ${host}: its machines can't be listed: ${why.join("; ")}`);
+  }
   return lines(text)
     .flatMap(([word = ""]) => {
       const xml = Buffer.from(word, "base64").toString("utf8");

@@ -1,4 +1,5 @@
 import { quote } from "../../provider/core/quote";
+import { KVM_GUEST } from "../../provider/libvirt/kvm-guest";
 import { ASK } from "../../provider/node/answers";
 
 /**
@@ -7,6 +8,7 @@ import { ASK } from "../../provider/node/answers";
  */
 export function probeScript(storage: string): string {
   return `${ASK}
+${KVM_GUEST}
 ask stat1; head -n 1 /proc/stat
 ask hostname; uname -n
 ask virtualization
@@ -18,7 +20,18 @@ elif [ -e /.dockerenv ]; then echo docker
 elif tr '\\0' '\\n' </proc/1/environ 2>/dev/null | grep -q '^container='; then echo container-other
 else echo unknown
 fi
-ask libvirt; virsh -c qemu:///system version 2>&1
+ask libvirt
+libvirt=$(virsh -c qemu:///system version 2>&1)
+# 127: there is no virsh. Or there is one, without a daemon.
+case $? in
+  0) ;;
+  127) libvirt=missing ;;
+  *) command -v libvirtd >/dev/null || command -v virtqemud >/dev/null || libvirt=missing ;;
+esac
+printf '%s\\n' "$libvirt"
+ask qemu
+qemu=$(qemu_binary)
+{ [ -n "$qemu" ] && "$qemu" --version 2>/dev/null | grep -m 1 version; } || echo missing
 ask model; lscpu | sed -n 's/^Model name: *//p' | head -n 1
 ask cpus; lscpu -p=CPU,CORE,SOCKET,NODE
 ask isolated; cat /sys/devices/system/cpu/isolated 2>/dev/null
@@ -47,31 +60,24 @@ d=${quote(storage)}
 while [ ! -d "$d" ]; do d=$(dirname "$d"); done
 df -B1 --output=size,avail "$d" | tail -n 1
 ask foreign
-# Whatever a definition of somebody else's says, it is one word here.
-v() { virsh -q -c qemu:///system "$@" </dev/null; }
-uuids=$(v list --all --uuid 2>&1) || { printf '! %s\\n' "$uuids"; uuids=; }
-for uuid in $uuids; do
-  xml=$(v dumpxml "$uuid" 2>/dev/null) || continue
-  printf '%s' "$xml" | base64 | tr -d '\\n'; echo
-done
-ask kvm
-# A boot sector that writes to QEMU's exit port: /dev/kvm alone is there on machines whose guests never start.
-if [ ! -c /dev/kvm ]; then echo 'no /dev/kvm'
+if [ "$libvirt" = missing ]; then
+  # Those that nobody can list.
+  for p in /proc/[0-9]*; do
+    case $(readlink "$p/exe" 2>/dev/null) in
+      */qemu-system-* | */qemu-kvm) echo "! QEMU runs without libvirt, process \${p#/proc/}" ;;
+    esac
+  done
+  for f in /etc/libvirt/qemu/*.xml; do [ -e "$f" ] && echo "! libvirt is gone and left $f"; done
 else
-  qemu=$(command -v qemu-system-x86_64 || command -v qemu-kvm || ls /usr/libexec/qemu-kvm 2>/dev/null)
-  if [ -z "$qemu" ]; then echo 'no qemu'
-  else
-    image=$(mktemp) && {
-      printf '\\272\\364\\000\\260\\020\\356\\364' >"$image"
-      printf '\\125\\252' | dd of="$image" bs=1 seek=510 conv=notrunc 2>/dev/null
-      timeout 20 "$qemu" -accel kvm -machine pc -cpu host -m 16 -display none -nodefaults -no-reboot \\
-        -device isa-debug-exit,iobase=0xf4,iosize=0x04 -drive "file=$image,format=raw,if=ide" >/dev/null 2>&1 </dev/null
-      # The guest's 16 comes out as 16 * 2 + 1.
-      [ $? -eq 33 ] && echo started || echo 'a guest did not start'
-      rm -f "$image"
-    }
-  fi
+  v() { virsh -q -c qemu:///system "$@" </dev/null; }
+  uuids=$(v list --all --uuid 2>&1) || { printf '! %s\\n' "$uuids"; uuids=; }
+  for uuid in $uuids; do
+    xml=$(v dumpxml "$uuid" 2>/dev/null) || continue
+    # Whatever a definition of somebody else's says, it is one word here.
+    printf '%s' "$xml" | base64 | tr -d '\\n'; echo
+  done
 fi
+ask kvm; kvm_guest
 sleep 2
 ask stat2; head -n 1 /proc/stat
 exit 0
