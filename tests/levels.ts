@@ -46,7 +46,7 @@ export const testLevels: readonly Level[] = [
     what: "pure functions, property tests",
     files: ["tests/unit/**/*.test.js"],
     parallel: true,
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
     environment: engine,
   },
   {
@@ -66,7 +66,7 @@ export const testLevels: readonly Level[] = [
     what: "the real CLI with our plugin, on simulated hosts",
     files: ["tests/engine/**/*.test.js"],
     parallel: true,
-    timeoutMs: 180_000,
+    timeoutMs: 300_000,
     environment: engine,
   },
   {
