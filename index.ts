@@ -7,9 +7,6 @@ import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, refuseUnfitProduction, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
 
-// Pulumi's runner would map stack traces, which takes it long or for ever: docs/decisions/0071.
-Reflect.deleteProperty(Error, "prepareStackTrace");
-
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
   const spec = explained(readSpec);

@@ -52,7 +52,7 @@ describe("bad input: the whole program under the real CLI", function () {
   let project: EngineProject;
   before(async () => {
     // Its namespace of configuration is the project's name.
-    const program = `module.exports = require(${JSON.stringify(path.join(checkout, "dist/index.js"))});`;
+    const program = `module.exports = require(${JSON.stringify(path.join(checkout, "bin/program.cjs"))});`;
     project = new EngineProject({ name: "kvmesh", program });
     await project.run(["stack", "init", project.stack]);
   });
