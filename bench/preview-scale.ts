@@ -43,8 +43,10 @@ function pool(role: string, count: number, addresses: string): object {
 
 /** So many resources of the cheapest kind, below components of eight as a machine's are. */
 function trivialProgram(count: number): string {
-  const sdk = JSON.stringify(path.join(checkoutRoot(), "dist/provider/sdk"));
-  return `Reflect.deleteProperty(Error, "prepareStackTrace"); // as index.ts does
+  const [lean, sdk] = ["bin/lean-sdk.cjs", "dist/provider/sdk"].map((file) =>
+    JSON.stringify(path.join(checkoutRoot(), file)),
+  );
+  return `require(${lean}); // as the program does
 const pulumi = require("@pulumi/pulumi");
 const { HostKey } = require(${sdk});
 for (let i = 0; i < ${count}; i += 8) {

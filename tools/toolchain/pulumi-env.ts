@@ -1,5 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { quote } from "../../provider/core/quote";
 import { cacheDir, checkoutRoot } from "./cache";
 import { findTools, type Found } from "./ensure";
 import type { Report } from "./progress";
@@ -45,13 +46,15 @@ export async function pulumiEnv(report: Report, options: PulumiEnvOptions = {}):
 /** The folder that an official archive unpacks to, from parts: the CLI looks for its helpers next to itself. */
 async function assemblePulumi(cli: Found, report: Report): Promise<string> {
   const { "pulumi-language-nodejs": host } = await findTools(["pulumi-language-nodejs"], report);
-  const id = `${cli.source!.sha256.slice(0, 12)}-${host.source!.sha256.slice(0, 12)}`;
+  const id = `${cli.source!.sha256.slice(0, 12)}-${host.source!.sha256.slice(0, 12)}-js`;
   const dir = path.join(cacheDir(), "pulumi", `${versions.pulumi}-${id}`);
   if (await exists(dir)) return dir;
   const part = `${dir}.${process.pid}`;
   await fs.mkdir(part, { recursive: true });
   await fs.link(cli.path, path.join(part, "pulumi")); // not a symbolic link: the CLI would look at its target's folder
-  await fs.link(host.path, path.join(part, "pulumi-language-nodejs"));
+  // Today's CLI tells its host what a project's `runtime.options` are by a call that this one does not know; every project here says this.
+  const start = `#!/bin/sh\nexec ${quote(host.path)} --typescript=false "$@"\n`;
+  await fs.writeFile(path.join(part, "pulumi-language-nodejs"), start, { mode: 0o755 });
   const launcher = "pulumi-resource-pulumi-nodejs"; // of dynamic providers; it comes with the npm package
   await fs.copyFile(path.join(checkoutRoot(), "node_modules/@pulumi/pulumi", launcher), path.join(part, launcher));
   await fs.chmod(path.join(part, launcher), 0o755);

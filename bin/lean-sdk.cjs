@@ -1,0 +1,37 @@
+// Makes Pulumi's SDK cheap to load and to declare resources with. Required first by the program and by the policy pack; docs/decisions/0087.
+"use strict";
+require("./compile-cache.cjs");
+const nodeModule = require("node:module");
+
+// Both are only for functions that are serialized into resources.
+loadLater("@npmcli/arborist");
+loadLater("@pulumi/pulumi/typescript-shim");
+const pulumi = require("@pulumi/pulumi");
+
+// Pulumi's runners would map stack traces, which takes it long or for ever: docs/decisions/0071.
+Reflect.deleteProperty(Error, "prepareStackTrace");
+
+if (process.env.KVMESH_DEBUG_SDK === undefined) {
+  // The SDK takes a trace of each of some fifty promises a resource, and sends the engine three debug messages a resource.
+  Error.stackTraceLimit = 3;
+  pulumi.log.debug = () => Promise.resolve();
+}
+
+/** A module that the SDK requires when it starts, and that is loaded when something of it is first used. */
+function loadLater(name) {
+  const file = require.resolve(name, { paths: [require.resolve("@pulumi/pulumi")] });
+  if (require.cache[file]) return;
+  const later = new nodeModule(file, module);
+  later.filename = file;
+  later.loaded = true;
+  // As it is asked for by `import * as`, which copies a module without this mark.
+  const known = { __esModule: true };
+  later.exports = new Proxy(known, {
+    get(_, property) {
+      if (property in known) return known[property];
+      if (require.cache[file] === later) delete require.cache[file];
+      return require(file)[property];
+    },
+  });
+  require.cache[file] = later;
+}
