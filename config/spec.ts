@@ -62,6 +62,8 @@ export interface EvidenceSpec {
     readonly size: Bytes;
     /** Limit of one run; whole seconds, default 10s. */
     readonly time: Milliseconds;
+    /** apt-get installs fio on carved machines without it; default true. */
+    readonly install: boolean;
   };
 }
 

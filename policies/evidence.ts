@@ -1,4 +1,4 @@
-import { ofType, stackPolicy, type Judged } from "./frame";
+import { ofType, stackPolicy, type Finding, type Judged } from "./frame";
 import { at, list, number, text, texts } from "./read";
 
 /**
@@ -42,7 +42,7 @@ export const etcdFsync = stackPolicy(
   function* (resources, context) {
     const most = number(at(context.settings, "maxMs")) ?? 10;
     for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
-      const value = proof && valuesOf(proof).find((one) => (text(at(one, "id")) ?? "").startsWith("fsync-p99-"));
+      const value = proof && fsyncOf(proof);
       const measured = number(at(value, "measured"));
       if (measured !== undefined && measured <= most) continue;
       yield {
@@ -60,28 +60,71 @@ export const etcdFsync = stackPolicy(
   },
 );
 
-export const etcdLocalNvme = stackPolicy("etcd-local-nvme", function* (resources, context) {
-  for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
-    const measured = (id: string): string | undefined =>
-      proof &&
-      text(
-        at(
-          valuesOf(proof).find((value) => text(at(value, "id")) === id),
-          "measured",
-        ),
-      );
-    // What is under a carved machine's disk, the host knows; an existing machine has only its own view.
-    const disk = measured("host-disk") ?? measured("disk")?.split(", ").slice(1).join(", ");
-    const cache = measured("host-cache") ?? "none";
-    if (disk === "nvme" && cache === "none") continue;
-    yield {
-      subject,
-      ...(proof && { urn: proof.urn }),
-      found: disk === undefined ? "no measurement" : `disk ${disk}, cache ${cache}`,
-      required: "disk nvme, cache none",
-    };
-  }
-});
+/** A host shows what is under its machines' disks, and bare metal shows its own. A rented machine's virtual disk shows nothing: its latency speaks for it. */
+export const etcdLocalNvme = stackPolicy(
+  "etcd-local-nvme",
+  function* (resources, context) {
+    const most = number(at(context.settings, "maxMs")) ?? 10;
+    for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
+      if (proof === undefined) {
+        yield { subject, found: "no measurement", required: NVME };
+        continue;
+      }
+      const plan = text(at(proof.props, "plan")) ?? "none";
+      const rented = at(proof.props, "host") === undefined && plan !== "metal";
+      const finding = rented ? ofRented(proof, plan, most) : ofVisible(proof);
+      if (finding !== undefined) yield { subject, urn: proof.urn, ...finding };
+    }
+  },
+  {
+    settings: {
+      maxMs: {
+        type: "number",
+        default: 10,
+        description: "Most that fdatasync's 99th percentile may be on a rented machine whose disk is virtual, in ms.",
+      },
+    },
+  },
+);
+
+type Verdict = Pick<Finding, "found" | "required"> | undefined;
+
+const NVME = "disk nvme, cache none";
+
+/** Of a carved machine the host knows the disk, not the machine. */
+function ofVisible(proof: Judged): Verdict {
+  const disk = text(valueOf(proof, "host-disk")) ?? insideDisk(proof);
+  const cache = text(valueOf(proof, "host-cache")) ?? "none";
+  if (disk === "nvme" && cache === "none") return undefined;
+  return { found: disk === undefined ? "no measurement" : `disk ${disk}, cache ${cache}`, required: NVME };
+}
+
+function ofRented(proof: Judged, plan: string, most: number): Verdict {
+  const disk = insideDisk(proof);
+  if (disk === "nvme") return undefined;
+  const required = `disk nvme; or plan dedicated, and fdatasync's 99th percentile at most ${most} ms`;
+  const value = fsyncOf(proof);
+  const measured = number(at(value, "measured"));
+  const latency = measured === undefined ? (text(at(value, "note")) ?? "fdatasync not measured") : `${measured} ms`;
+  if (plan === "dedicated" && measured !== undefined && measured <= most) return undefined;
+  return { found: `plan ${plan}, disk ${disk ?? "not seen"}, ${latency}`, required };
+}
+
+/** "nvme", "sata, rotating": after the device's name. */
+function insideDisk(proof: Judged): string | undefined {
+  return text(valueOf(proof, "disk"))?.split(", ").slice(1).join(", ");
+}
+
+function fsyncOf(proof: Judged): unknown {
+  return valuesOf(proof).find((value) => (text(at(value, "id")) ?? "").startsWith("fsync-p99-"));
+}
+
+function valueOf(proof: Judged, id: string): unknown {
+  return at(
+    valuesOf(proof).find((value) => text(at(value, "id")) === id),
+    "measured",
+  );
+}
 
 interface Plane {
   readonly subject: string;

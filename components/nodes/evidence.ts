@@ -16,6 +16,7 @@ export function evidenceSettings(
   | "fsyncBytes"
   | "fsyncSeconds"
   | "maxAgeSeconds"
+  | "installFio"
 > {
   return {
     role: pool.role,
@@ -26,6 +27,8 @@ export function evidenceSettings(
     fsyncBytes: evidence.fsync.size,
     fsyncSeconds: evidence.fsync.time / 1000,
     maxAgeSeconds: evidence.maxAge / 1000,
+    // What is on a machine that exists is its operator's business, and would stay behind.
+    installFio: pool.source === "hosts" && evidence.fsync.install,
   };
 }
 

@@ -75,6 +75,9 @@ export const evidence = z
           .default([1, 2, 4]),
         size: field.bytes("Written by each writer").prefault("22MiB"),
         time: seconds("A run ends after so long, whatever is written by then", 300).prefault("10s"),
+        install: field
+          .flag("Carved machines without fio get it by apt-get, where they can reach a mirror")
+          .default(true),
       })
       .meta({ description: "fio, writing as etcd writes" })
       .prefault({}),

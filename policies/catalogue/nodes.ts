@@ -76,7 +76,8 @@ export const nodeRules: readonly Rule[] = [
     level: "production",
     kind: "stack",
     controls: { gdpr: ["Art. 32(1)(b)"], nis2: ["c"] },
-    remedy: "Put the hosts' storage folder on an NVMe device; a rented machine must show NVMe itself.",
+    remedy:
+      "Put the hosts' storage folder on an NVMe device; a rented machine must show NVMe or be as fast, and its plan be dedicated.",
   }),
   rule({
     id: "etcd-fsync",

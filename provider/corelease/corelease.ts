@@ -64,7 +64,16 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
     return {};
   },
   async delete(ctx, _id, state) {
-    await onHost(ctx, state.host, `releasing the cores of ${state.machine}`, releaseScript(state));
+    const { host, owner, machine } = state;
+    const doing = `releasing the cores of ${machine}`;
+    const seen = await inspect(ctx, host, machine);
+    if (seen && isOurs(seen.inactive.mark, owner))
+      throw new UserError(
+        `${where(host)}: ${doing}: the machine ${machine} of this stack is still on this host (${seen.running ? "running" : "shut off"}): ` +
+          "its cores stay leased. Run `pulumi up`, which takes the machine over, and destroy again. Or, if it may go for good, on the host: " +
+          `virsh destroy ${machine}; virsh undefine ${machine} --nvram; then destroy again`,
+      );
+    await onHost(ctx, host, doing, releaseScript(state, seen?.uuid));
   },
 };
 

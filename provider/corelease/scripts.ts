@@ -93,32 +93,25 @@ exit 0
 `;
 }
 
-/** Gives back what this machine holds, and nothing else; not while the machine is there: it runs on these cores, or will. */
-export function releaseScript(holder: Holder): string {
+/**
+ * Gives back what this machine holds, and nothing else. `foreign`: UUID of somebody else's machine of this name, which needs no lease of ours. Any other
+ * machine of this name runs on these cores, or will: nothing is released.
+ */
+export function releaseScript(holder: Holder, foreign: string | undefined): string {
   return `lock
-${requireNoMachine(holder)}[ -d ${LEASES} ] || exit 0
+m=${quote(holder.machine)}
+if now=$(v domuuid "$m" 2>&1); then
+  [ "$(printf %s "$now" | tr -d '[:space:]')" = ${quote(foreign ?? "")} ] || fail "a machine $m has appeared on this host meanwhile, and nothing was released: run again"
+else
+  case $now in *"failed to get domain"*) ;; *) fail "libvirt does not answer, so nothing was released: $now" ;; esac
+fi
+[ -d ${LEASES} ] || exit 0
 cd ${LEASES}
 for f in cpu-*; do
   if [ -e "$f" ] && [ "$(cut -f1-3 "$f")" = ${quote(holderKey(holder))} ]; then rm -f "$f"; fi
 done
 cd /
 rmdir -p ${LEASES} 2>/dev/null || true
-`;
-}
-
-/** Ends the script while a machine of this name with this stack's mark is defined or runs. Somebody else's machine needs no lease of ours. */
-function requireNoMachine({ owner, machine }: Holder): string {
-  return `m=${quote(machine)}
-remedy='its cores stay leased. Run \`pulumi up\`, which takes the machine over, and destroy again. Or, if it may go for good, on the host:'
-if ! said=$(v domuuid "$m" 2>&1); then
-  case $said in *"failed to get domain"*) ;; *) fail "libvirt does not answer, so nothing was released: $said" ;; esac
-else
-  mark=$(v dumpxml --inactive "$m" | grep -o '<kvmesh:machine [^>]*>' | tr "'" '"' || true)
-  case $mark in
-    *' project="${owner.project}"'*' stack="${owner.stack}"'* | *' stack="${owner.stack}"'*' project="${owner.project}"'*)
-      fail "the machine $m of this stack is still on this host ($(v domstate "$m")): $remedy virsh destroy $m; virsh undefine $m --nvram; then destroy again" ;;
-  esac
-fi
 `;
 }
 

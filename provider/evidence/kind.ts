@@ -9,7 +9,7 @@ import { digestOf } from "./digest";
 import { inspectHost, inspectThreads, type SeenHost } from "./host";
 import { describe, judgeDisk, judgeInside } from "./judge";
 import { judgeHost, judgeWaiting } from "./judge-host";
-import { fsyncLimit, fsyncScript, insideScript, parseFsync, parseInside } from "./machine";
+import { fsyncLimit, fsyncScript, insideScript, NO_FIO, parseFsync, parseInside } from "./machine";
 import { evidenceArgs, type EvidenceInputs, type EvidenceOutputs, type EvidenceRecord, type Value } from "./schema";
 
 /**
@@ -69,6 +69,7 @@ const EFFECTS = {
   fsyncWriters: "record",
   fsyncBytes: "record",
   fsyncSeconds: "record",
+  installFio: "record",
   maxAgeSeconds: "record",
 } as const;
 
@@ -175,8 +176,7 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
 ];
 
 function remedy({ id, measured: found, note }: Value): string {
-  if (found === null)
-    return note?.includes("install fio") ? "; `apt-get install fio` on the machine or in its image" : "";
+  if (found === null) return note?.includes(NO_FIO) ? "; `apt-get install fio` on the machine or in its image" : "";
   const text = REMEDIES.find(([pattern]) => pattern.test(id))?.[1];
   return text === undefined ? "" : `; ${text}`;
 }

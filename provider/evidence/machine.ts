@@ -84,11 +84,30 @@ export function parseInside(machine: string, stdout: string, now: number): SeenI
   };
 }
 
-type FsyncInputs = Pick<EvidenceInputs, "directory" | "fsyncWriters" | "fsyncBytes" | "fsyncSeconds">;
+type FsyncInputs = Pick<EvidenceInputs, "directory" | "fsyncWriters" | "fsyncBytes" | "fsyncSeconds" | "installFio">;
+
+/** Begins the reason when fio is not there. */
+export const NO_FIO = "fio is not installed";
+
+const FETCH_SECONDS = 120;
+
+/**
+ * Stock cloud images have no fio. Only fetching may take long, or never end where there is no mirror, and it is cut off; what is unpacked
+ * is on the machine by then, so that dpkg is never killed at its work. Whatever fails, the machine is as it was.
+ */
+const INSTALL = `if ! command -v fio >/dev/null && command -v apt-get >/dev/null; then
+  said=$(
+    export DEBIAN_FRONTEND=noninteractive
+    apt='apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=60 -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15'
+    timeout -k 5 ${FETCH_SECONDS} sh -c "$apt --download-only install fio >/dev/null 2>&1 || { $apt update && $apt --download-only install fio; }" </dev/null 2>&1 \
+      && $apt --no-download install fio </dev/null 2>&1
+  ) || { ask fio; echo absent; ask failed; printf '%s\\n' "$said" | grep '^[EW]: ' | tail -n 2; exit 0; }
+fi
+`;
 
 /** No answer takes longer than this, in seconds. */
-export function fsyncLimit({ fsyncWriters, fsyncSeconds }: FsyncInputs): number {
-  return 30 + fsyncWriters.length * (fsyncSeconds + 30);
+export function fsyncLimit({ fsyncWriters, fsyncSeconds, installFio }: FsyncInputs): number {
+  return 30 + (installFio ? FETCH_SECONDS + 120 : 0) + fsyncWriters.length * (fsyncSeconds + 30);
 }
 
 /**
@@ -96,7 +115,7 @@ export function fsyncLimit({ fsyncWriters, fsyncSeconds }: FsyncInputs): number 
  * will be, or in the nearest folder above it: kubeadm refuses a data folder that is there already. Nothing is left behind.
  */
 export function fsyncScript(inputs: FsyncInputs): string {
-  const { directory, fsyncWriters, fsyncBytes, fsyncSeconds } = inputs;
+  const { directory, fsyncWriters, fsyncBytes, fsyncSeconds, installFio } = inputs;
   const needed = Math.ceil((2 * Math.max(...fsyncWriters) * fsyncBytes) / 1024);
   const runs = fsyncWriters.map(
     (writers) => `ask writers-${writers}
@@ -116,7 +135,7 @@ ask folder; echo "$folder"
 source=$(findmnt -nvo SOURCE -T "$folder" 2>/dev/null || df -P "$folder" | awk 'NR == 2 { print $1 }')
 ask source; echo "$source"
 ask disk; [ ! -b "$source" ] || lsblk -J -s -o NAME,TYPE,TRAN,ROTA "$source" 2>/dev/null
-ask fio
+${installFio ? INSTALL : ""}ask fio
 command -v fio >/dev/null || { echo absent; exit 0; }
 fio --version
 ask space; df -kP "$folder" | awk 'NR == 2 { print $4 }'
@@ -135,8 +154,14 @@ export function parseFsync(machine: string, stdout: string, { fsyncWriters }: Fs
   if (folder === undefined) throw new UserError(`machine ${machine}: no answer when its disk was measured`);
   const seen = { folder, disk: diskUnder(answers.get("source") ?? "unknown", answers.get("disk") ?? "") };
   const fio = answers.get("fio") ?? "absent";
-  if (fio === "absent") return { ...seen, fsyncs: [], reason: "install fio" };
   const failed = answers.get("failed");
+  if (fio === "absent") {
+    const why =
+      failed === undefined
+        ? ""
+        : `, and apt-get can't install it (${failed.replace(/\s*\n\s*/g, "; ") || `no end within ${FETCH_SECONDS} s`})`;
+    return { ...seen, fsyncs: [], reason: `${NO_FIO}${why}` };
+  }
   if (failed !== undefined) {
     return { ...seen, fio, fsyncs: [], reason: failed.replace(/\s*\n\s*/g, "; ") || "fio failed without a word" };
   }

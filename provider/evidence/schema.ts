@@ -27,6 +27,7 @@ export const evidenceArgs = z.strictObject({
     .min(64 * 1024)
     .default(22 * 1024 * 1024),
   fsyncSeconds: z.int().min(1).max(300).default(10),
+  installFio: z.boolean().default(false),
   maxAgeSeconds: z
     .int()
     .min(60)

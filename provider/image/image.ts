@@ -10,7 +10,7 @@ import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
-import { adopts, inspectFile } from "../libvirt/storage";
+import { adopts, inspectFile, lost } from "../libvirt/storage";
 import { where } from "../transport/errors";
 import { downloadScript, finishScript, hashScript, removeImageScript } from "./scripts";
 
@@ -83,10 +83,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
     if (!seen.exists) return undefined;
     const inputs = without(known, "path", "virtualSizeBytes");
     const outputs = { path: id, virtualSizeBytes: seen.virtualSizeBytes };
-    if (!isOurs(seen.sidecar?.mark, known.owner)) {
-      ctx.warn(`${where(known.host)}: ${id} is there, but not ours any more`);
-      return undefined;
-    }
+    if (lost(ctx, known.host, id, seen, known.owner)) return undefined;
     // Written to behind our back: only then is all of it read.
     if (seen.stat === seen.sidecar?.stat) return { inputs, outputs };
     const digest = (await onHost(ctx, known.host, `hashing ${id}`, hashScript(id), { timeoutMs: 1_800_000 })).trim();

@@ -1,9 +1,10 @@
+import type { Owner } from "../core/check";
 import { quote } from "../core/quote";
 import { UserError } from "../core/kind";
 import type { Context } from "../core/kind";
 import { where } from "../transport/errors";
 import type { Endpoint } from "../transport/transport";
-import { refusal } from "./mark";
+import { isOurs, refusal } from "./mark";
 import type { Mark } from "./mark";
 import { sectionsOf } from "./script";
 
@@ -64,6 +65,20 @@ export function adopts(at: Endpoint, path: string, seen: SeenFile, wanted: Mark)
   const refused = refusal(path, seen.sidecar?.mark, wanted);
   if (refused) throw new UserError(`${where(at)}: ${refused}`);
   return seen.exists;
+}
+
+/**
+ * For a refresh: whether the file can't stay in the state, said as a warning. One without a mark was imported and its machine is not adopted yet,
+ * or its mark was lost: it is what it was, and nothing of ours changes or removes it. Another stack's is not ours to speak of.
+ */
+export function lost(ctx: Context, at: Endpoint, path: string, seen: SeenFile, owner: Owner): boolean {
+  const mark = seen.sidecar?.mark;
+  if (isOurs(mark, owner)) return false;
+  const whose = mark
+    ? `belongs to stack ${mark.project}/${mark.stack} now`
+    : "has no mark of kvmesh: adopt its machine (npm run adopt), or take it out of the state";
+  ctx.warn(`${where(at)}: ${path} ${whose}`);
+  return mark !== undefined;
 }
 
 /** -U: read also while a machine uses it. A file that is no image of a known format is raw to qemu-img. */

@@ -34,6 +34,7 @@ export function networkXml(network: NetworkInputs, uuid: string, mark: Mark): st
 /** What a network's definition says of the things that we set. */
 export interface SeenXml {
   readonly uuid: string;
+  readonly name: string;
   readonly mark: Mark | undefined;
   readonly bridge: string;
   /** "10.20.0.1/24"; "" without an IPv4 address. */
@@ -53,6 +54,7 @@ export function parseNetworkXml(xml: string): SeenXml {
   const mode = child(root, "forward")?.getAttribute("mode") ?? "none";
   return {
     uuid: textOf(child(root, "uuid")),
+    name: textOf(child(root, "name")),
     mark: mark
       ? {
           project: of("project"),

@@ -62,6 +62,8 @@ export interface EvidenceArgs {
   readonly fsyncBytes?: number;
   /** A run of fio ends after so long; default 10. */
   readonly fsyncSeconds?: number;
+  /** apt-get installs fio where it is missing; default false. Where it can't, the record says so. */
+  readonly installFio?: boolean;
   /** Older evidence is measured again by `up`; seconds, default 30 days. */
   readonly maxAgeSeconds?: number;
   /** Of a carved machine: the host, and what its domain declares. */

@@ -1,36 +1,52 @@
+import { CLAIMS } from "../blockdevice/scripts";
 import { quote } from "../core/quote";
 import { LEASES } from "../libvirt/script";
 
 export interface LookOptions {
   readonly storage: string;
   readonly nonce: string;
-  /** Machines that are not looked at: those that are where they should be. */
-  readonly skip: readonly string[];
   /** Waits for what another run still does on the host. */
   readonly lock: boolean;
 }
 
 /**
- * All that may carry a mark, in sections: "machine NAME" (its state, then its definition), "network NAME", "file PATH" (its sidecar) and
- * "leases" (CPU, then the file's fields, tabs). Whose it is is for the reader to see.
+ * All that may carry a mark, in sections: "machine UUID" (its state, then its definition), "network UUID", "file PATH" (its sidecar),
+ * "leases" (CPU, then the file's fields, tabs), "devices" (claim, then the file's fields), and "still": the machines after all that. Whose
+ * it is is for the reader to see. One virsh lists, and one asks for all. A host without virsh has no machines; the rest may be there.
  */
-export function lookScript({ storage, nonce, skip, lock }: LookOptions): string {
+export function lookScript({ storage, nonce, lock }: LookOptions): string {
   return `${lock ? "lock\n" : ""}section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
-all=$(v list --all --name) || fail 'libvirt does not list its machines'
-printf '%s\\n' "$all" | while IFS= read -r m; do
-  case ${quote(` ${skip.join(" ")} `)} in *" $m "*) continue ;; esac
-  [ -n "$m" ] || continue
-  section "machine $m"; v domstate "$m" </dev/null; v dumpxml --inactive "$m" </dev/null
-done
-v net-list --all --name 2>/dev/null | sed 's/ *$//' | while IFS= read -r n; do
-  [ -z "$n" ] || { section "network $n"; v net-dumpxml --inactive "$n" </dev/null; }
-done
+code=0
+machines=$(v list --all --uuid) || code=$?
+case $code in
+  0)
+    ask=
+    for u in $machines; do
+      ask="$ask echo '
+${nonce} machine $u
+'; domstate $u; dumpxml --inactive $u;"
+    done
+    for u in $(v net-list --all --uuid 2>/dev/null || :); do
+      ask="$ask echo '
+${nonce} network $u
+'; net-dumpxml --inactive $u;"
+    done
+    v "$ask echo '
+${nonce} still
+'; list --all --uuid" || fail 'libvirt does not answer'
+    ;;
+  127) ;;
+  *) fail 'libvirt does not list its machines' ;;
+esac
 for f in ${quote(storage)}/*.kvmesh.json; do
   [ ! -e "$f" ] || { section "file \${f%.kvmesh.json}"; cat "$f"; }
 done
-section leases
-for f in ${LEASES}/cpu-*; do
-  [ ! -s "$f" ] || { printf '%s\\t' "\${f##*/cpu-}"; cat "$f"; }
-done
+fields() {
+  for f in "$1"*; do
+    [ ! -s "$f" ] || { printf '%s\\t' "\${f#"$1"}"; cat "$f"; }
+  done
+}
+section leases; fields ${LEASES}/cpu-
+section devices; fields ${CLAIMS}/
 `;
 }

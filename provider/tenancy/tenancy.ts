@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CLAIMS } from "../blockdevice/scripts";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError } from "../core/kind";
@@ -52,7 +53,7 @@ export const tenancyKind: Kind<TenancyInputs, object> = {
   async read(ctx, _id, known) {
     if (!known)
       throw new UserError("a tenancy can't be imported: `pulumi up` makes it, and changes nothing on the host");
-    const left = await look(ctx, known, { skip: known.machines, lock: false });
+    const left = await look(ctx, known, false);
     const orphans = left.filter(
       ({ machine, kept }) => !kept && machine !== undefined && !known.machines.includes(machine),
     );
@@ -67,7 +68,7 @@ export const tenancyKind: Kind<TenancyInputs, object> = {
   update: () => Promise.resolve({}),
 
   async delete(ctx, _id, state) {
-    const left = await look(ctx, state, { skip: [], lock: true });
+    const left = await look(ctx, state, true);
     const kept = left.filter((thing) => thing.kept);
     if (kept.length > 0) ctx.warn(`${where(state.host)}: kept, as declared: ${listed(kept)}`);
     const orphans = left.filter((thing) => !thing.kept);
@@ -82,56 +83,87 @@ export const tenancyKind: Kind<TenancyInputs, object> = {
 };
 
 /** All that carries the stack's mark, machines first. */
-async function look(
-  ctx: Context,
-  { host, owner, storage }: TenancyInputs,
-  how: { readonly skip: readonly string[]; readonly lock: boolean },
-): Promise<Left[]> {
-  const script = (nonce: string): string => lookScript({ storage, nonce, ...how });
+async function look(ctx: Context, { host, owner, storage }: TenancyInputs, lock: boolean): Promise<Left[]> {
+  const script = (nonce: string): string => lookScript({ storage, nonce, lock });
   const doing = `looking for what stack ${owner.project}/${owner.stack} has here`;
   const sections = await sectionsOf(ctx, host, doing, script, { timeoutMs: 360_000 });
   const ours = (mark: Mark | undefined): boolean => isOurs(mark, owner);
+  const text = (name: string): string => sections.get(name) ?? "";
+  const still = new Set(text("still").split(/\s+/));
   const left: Left[] = [];
-  for (const [section, text] of sections) {
+  for (const [section, said] of sections) {
     const [kind = ""] = section.split(" ", 1);
     const it = section.slice(kind.length + 1);
     if (kind === "machine") {
-      const state = text.slice(0, text.indexOf("\n"));
-      if (!ours(parseDomainXml(text.slice(state.length).trim()).mark)) continue;
-      const stop = state === "shut off" ? "" : `virsh destroy ${it}; `;
-      const files = [seedPath({ name: it, storage }), serialLogPath({ name: it, storage })].join(" ");
+      const [state = ""] = said.split("\n", 1);
+      const xml = said.slice(state.length).trim();
+      // Undefined since it was listed; what is there and can't be read may be ours.
+      if (xml === "" && !still.has(it)) continue;
+      if (xml === "") throw new UserError(`${where(host)}: ${doing}: libvirt shows no definition of the machine ${it}`);
+      const { name, mark } = parseDomainXml(xml);
+      if (!ours(mark)) continue;
+      const stop = state === "shut off" ? "" : `virsh destroy ${name}; `;
+      const files = [seedPath({ name, storage }), serialLogPath({ name, storage })].join(" ");
       left.push({
-        what: `machine ${it} (${state})`,
-        machine: it,
+        what: `machine ${name} (${state})`,
+        machine: name,
         kept: false,
-        remove: `${stop}virsh undefine ${it} --nvram; rm -f ${files}`,
+        remove: `${stop}virsh undefine ${name} --nvram; rm -f ${files}`,
       });
-    } else if (kind === "network" && ours(parseNetworkXml(text).mark)) {
-      left.push({ what: `network ${it}`, kept: false, remove: `virsh net-destroy ${it}; virsh net-undefine ${it}` });
+    } else if (kind === "network" && said !== "") {
+      const { name, mark } = parseNetworkXml(said);
+      if (ours(mark))
+        left.push({
+          what: `network ${name}`,
+          kept: false,
+          remove: `virsh net-destroy ${name}; virsh net-undefine ${name}`,
+        });
     } else if (kind === "file") {
-      const sidecar = parseSidecar(text);
+      const sidecar = parseSidecar(said);
       if (!sidecar || !ours(sidecar.mark)) continue;
       const { kept = false, mark } = sidecar;
       left.push({ what: it, machine: machineOf(mark), kept, remove: `rm ${it} ${it}.kvmesh.json` });
     }
   }
-  return [...left, ...leases(sections.get("leases") ?? "", owner)];
+  return [...left, ...leases(text("leases"), owner), ...claims(text("devices"), owner)];
 }
 
 /** One for each machine. */
 function leases(text: string, owner: TenancyInputs["owner"]): Left[] {
   const cpus = new Map<string, number[]>();
-  for (const line of text.split("\n")) {
-    const [cpu, project, stack, machine] = line.split("\t");
-    if (machine === undefined || project !== owner.project || stack !== owner.stack) continue;
+  for (const [cpu, machine = ""] of fieldsOf(text, owner))
     cpus.set(machine, [...(cpus.get(machine) ?? []), Number(cpu)]);
-  }
   return [...cpus].map(([machine, held]) => ({
     what: `the lease of CPUs ${formatCpus(held)} to ${machine}`,
     machine,
     kept: false,
     remove: `rm ${held.map((cpu) => `${LEASES}/cpu-${cpu}`).join(" ")}`,
   }));
+}
+
+/** Block devices that are claimed; one that was given back is nobody's. */
+function claims(text: string, owner: TenancyInputs["owner"]): Left[] {
+  return fieldsOf(text, owner).flatMap(([claim = "", machine = "", disk, , state, device]) =>
+    state === "released"
+      ? []
+      : [
+          {
+            what: `the claim of ${device} for the disk ${disk} of ${machine}`,
+            machine,
+            kept: false,
+            remove: `rm ${CLAIMS}/${claim}`,
+          },
+        ],
+  );
+}
+
+/** Lines of "name project stack machine …" (tabs) of this stack, without project and stack. */
+function fieldsOf(text: string, owner: TenancyInputs["owner"]): string[][] {
+  return text
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter(([, project, stack, machine]) => machine && project === owner.project && stack === owner.stack)
+    .map(([name = "", , , ...rest]) => [name, ...rest]);
 }
 
 /** The disk "web-0" or "web-0.etcd" is web-0's; an image is nobody's. */

@@ -5,7 +5,7 @@ import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
-import { adopts, inspectFile } from "../libvirt/storage";
+import { adopts, inspectFile, lost } from "../libvirt/storage";
 import type { SeenFile } from "../libvirt/storage";
 import { where } from "../transport/errors";
 import { checkVolume, volumeArgs } from "./schema";
@@ -51,10 +51,7 @@ export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
     if (!known) return importVolume(ctx, id);
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) return undefined;
-    if (!isOurs(seen.sidecar?.mark, known.owner)) {
-      ctx.warn(`${where(known.host)}: ${id} is there, but not ours any more`);
-      return undefined;
-    }
+    if (lost(ctx, known.host, id, seen, known.owner)) return undefined;
     const inputs = without(known, "path");
     const overlays = inputs.format === "qcow2" && inputs.base !== undefined;
     return {

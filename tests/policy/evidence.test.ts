@@ -68,23 +68,38 @@ describe("policies on evidence", () => {
   });
 
   describe("etcd-local-nvme", () => {
-    const found = (...values: object[]): string =>
-      judgeStack(etcdLocalNvme, [controlPlane(), evidence("cp-0", values)]).violations.join();
+    const found = (of: Readonly<Record<string, unknown>>, ...values: object[]): string =>
+      judgeStack(etcdLocalNvme, [controlPlane(), evidence("cp-0", values, of)]).violations.join();
     const inside = (measured: string) => ({ id: "disk", measured });
 
-    it("takes the host's word for carved machines, their own for existing ones", () => {
+    it("takes the host's word for carved machines, and bare metal's own", () => {
+      const carved = { host: { address: "192.0.2.1" }, plan: "dedicated" };
       const host = (disk: string, cache: string) => [
+        inside("/dev/vda, unknown"),
+        fsync(0.1),
         { id: "host-disk", measured: disk },
         { id: "host-cache", measured: cache },
       ];
-      expect(found(inside("/dev/vda, unknown"), ...host("nvme", "none"))).to.equal("");
-      expect(found(inside("/dev/vda, unknown"), ...host("sata, rotating", "none"))).to.include(
-        "disk sata, rotating, cache none",
+      expect(found(carved, ...host("nvme", "none"))).to.equal("");
+      expect(found(carved, ...host("sata, rotating", "none"))).to.include("disk sata, rotating, cache none");
+      expect(found(carved, ...host("nvme", "writeback"))).to.include("cache writeback");
+      expect(found({ plan: "metal" }, inside("/dev/nvme0n1, nvme"))).to.equal("");
+      expect(found({ plan: "metal" }, inside("/dev/sda, sata"), fsync(0.1))).to.include("disk sata, cache none");
+      expect(found({ plan: "metal" })).to.include("no measurement");
+    });
+
+    it("takes latency and plan for a rented machine whose disk is virtual", () => {
+      const rented = { plan: "dedicated" };
+      expect(found(rented, inside("/dev/nvme0n1, nvme"))).to.equal("");
+      expect(found(rented, inside("/dev/vda, unknown"), fsync(2.1))).to.equal("");
+      expect(found(rented, inside("/dev/vda, unknown"), fsync(24.5))).to.match(
+        /found plan dedicated, disk unknown, 24.5 ms\nrequired: disk nvme; or plan dedicated, and fdatasync's 99th percentile at most 10 ms/,
       );
-      expect(found(inside("/dev/vda, unknown"), ...host("nvme", "writeback"))).to.include("cache writeback");
-      expect(found(inside("/dev/nvme0n1, nvme"))).to.equal("");
-      expect(found(inside("/dev/vda, unknown"))).to.include("disk unknown");
-      expect(found()).to.include("no measurement");
+      expect(found(rented, inside("/dev/vda, unknown"), fsync(null, "not measured: install fio"))).to.include(
+        "disk unknown, not measured: install fio",
+      );
+      expect(found({ plan: "shared" }, inside("/dev/vda, unknown"), fsync(2.1))).to.include("plan shared");
+      expect(found(rented)).to.include("disk not seen, fdatasync not measured");
     });
   });
 });

@@ -134,11 +134,19 @@ export function storageContract(ground: () => Ground): void {
         "was not made by kvmesh; it is left untouched",
       );
       expect(await seen()).to.equal(before);
+      // Imported and not adopted: it stays in the state.
+      const known = { ...foreign, path: `${storage}/foreign.raw` };
+      const unmarked = context();
+      expect((await volumeKind.read(unmarked, known.path, known))?.outputs).to.deep.equal({ path: known.path });
+      expect(unmarked.warnings.join()).to.contain("foreign.raw has no mark of kvmesh: adopt its machine");
       const mark = JSON.stringify({ schema: 1, mark: { ...owner, stack: "other", urn: context().urn } });
       await shell(`printf %s '${mark}' >${storage}/foreign.raw.kvmesh.json`);
       expect((await failure(volumeKind.create(context(), foreign))).message).to.contain(
         "belongs to stack contract/other",
       );
+      const others = context();
+      expect(await volumeKind.read(others, known.path, known)).to.equal(undefined);
+      expect(others.warnings.join()).to.contain("foreign.raw belongs to stack contract/other now");
       const deleted = context();
       await volumeKind.delete(deleted, `${storage}/foreign.raw`, {
         ...foreign,

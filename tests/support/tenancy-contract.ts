@@ -1,5 +1,6 @@
 /** What is found on a host of a stack whose state does not know it, simulated or real: a part of the contract (contract.ts). */
 import { expect } from "chai";
+import { CLAIMS } from "../../provider/blockdevice/scripts";
 import { coreLeaseKind } from "../../provider/corelease/corelease";
 import { domainKind } from "../../provider/domain/domain";
 import { tenancyKind } from "../../provider/tenancy/tenancy";
@@ -47,10 +48,16 @@ export function tenancyContract(ground: () => Ground): void {
       expect(unfinished, "a disk that was not told to stay").to.contain(`${kept},`);
 
       await volumeKind.delete(context("Volume", "tenant-0.etcd"), kept, { ...data, path: kept });
+      // Claims are files that BlockDevice writes: tests/lab/block-device.test.ts.
+      const line = (state: string, name: string): string =>
+        ["contract", "tenant", "tenant-0", "wal", "2026-11-22T00:00:00Z", state, `/dev/disk/by-id/${name}`].join("\\t");
+      await ground().shell(
+        `mkdir -p ${CLAIMS}; cd ${CLAIMS}; printf '${line("ready", "a")}\\n' >SERIAL-A; printf '${line("released", "b")}\\tx\\n' >SERIAL-B`,
+      );
       const ctx = context();
       message = (await failure(tenancyKind.delete(ctx, "x", tenancy(["tenant-0"])))).message;
       expect(message).to.contain(
-        `of stack contract/tenant there is left what its state does not know: machine tenant-0 (running), ${disk}, the lease of CPUs 1 to tenant-0. Run`,
+        `of stack contract/tenant there is left what its state does not know: machine tenant-0 (running), ${disk}, the lease of CPUs 1 to tenant-0, the claim of /dev/disk/by-id/a for the disk wal of tenant-0. Run`,
       );
       expect(ctx.warnings.join()).to.match(/kept, as declared: \/var\/lib\/kvmesh-contract-tenant\/tenant-0.etcd.raw$/);
     });
@@ -66,7 +73,7 @@ export function tenancyContract(ground: () => Ground): void {
       const forgotten = context();
       expect((await tenancyKind.read(forgotten, "x", tenancy([])))?.inputs).to.deep.equal(tenancy([]));
       expect(forgotten.warnings.join()).to.contain(
-        `of no machine that it declares here: machine tenant-0 (running), ${disk}, the lease of CPUs 1 to tenant-0.`,
+        `of no machine that it declares here: machine tenant-0 (running), ${disk}, the lease of CPUs 1 to tenant-0, the claim of /dev/disk/by-id/a for the disk wal of tenant-0.`,
       );
     });
 
@@ -77,6 +84,9 @@ export function tenancyContract(ground: () => Ground): void {
       await tenancyKind.delete(ctx, "x", tenancy([]));
       expect(ctx.warnings.join()).to.contain(`kept, as declared: ${kept}`);
       expect(await ground().shell(`cd ${storage}; ls`)).to.equal("tenant-0.etcd.raw\ntenant-0.etcd.raw.kvmesh.json");
+      expect(await ground().shell(`cd ${CLAIMS}; ls; rm SERIAL-B; rmdir ${CLAIMS}`), "given back: nobody's").to.equal(
+        "SERIAL-B",
+      );
       expect(await ground().shell("virsh -q list --all --name | grep -x tenant-0 || true")).to.equal("");
 
       // Had again, it is no longer one that nobody needs.

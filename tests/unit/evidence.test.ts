@@ -127,13 +127,37 @@ describe("evidence: inside a machine", () => {
     machine.command("fio", "exit 127");
     machine.command("command", "exit 1");
     const without = await machine.script(machine.endpoint, fsyncScript(inputs()).replace("command -v fio", "false"));
-    expect(parseFsync("m1", without.stdout, inputs())).to.deep.include({ fsyncs: [], reason: "install fio" });
+    expect(parseFsync("m1", without.stdout, inputs())).to.deep.include({ fsyncs: [], reason: "fio is not installed" });
     machine.command("fio", "echo fio-2.1");
     const full = await machine.script(machine.endpoint, fsyncScript(inputs({ fsyncBytes: 2 ** 50 })));
     expect(parseFsync("m1", full.stdout, inputs()).reason).to.match(/less than \d+ KiB are free/);
     machine.command("fio", `echo '{"jobs":[{}]}'`);
     const old = await machine.script(machine.endpoint, fsyncScript(inputs()));
     expect(parseFsync("m1", old.stdout, inputs()).reason).to.include("install fio 3.5 or later");
+  });
+
+  it("gets fio by apt-get where it is asked to; what can't be fetched is said, and dpkg is not touched", async () => {
+    const wanted = inputs({ installFio: true });
+    const script = fsyncScript(wanted).replaceAll("command -v fio", "[ -e /run/kvmesh.fio ]");
+    machine.command("fio", `[ "$1" = --version ] && { echo fio-3.39; exit; }\necho '${report(0.1, 2)}'`);
+    machine.command("apt-get", `echo "$*" >>/run/kvmesh.apt; echo 'E: Unable to locate package fio'; exit 100`);
+    const offline = await machine.script(machine.endpoint, script);
+    const seen = parseFsync("m1", offline.stdout, wanted);
+    expect(seen.reason).to.equal(
+      "fio is not installed, and apt-get can't install it (E: Unable to locate package fio)",
+    );
+    const refused = judgeDisk(inputs({ owner: production }), seen).map(inWords)[1];
+    expect(refused).to.include("not measured: fio is not installed, and apt-get can't install it");
+    expect(machine.read("run/kvmesh.apt")).not.to.include("--no-download");
+
+    // As in a fresh image: no lists, so the first fetch fails.
+    machine.command(
+      "apt-get",
+      'case "$*" in *update*) : >/run/kvmesh.lists ;; *--download-only*) [ -e /run/kvmesh.lists ] ;; *--no-download*) : >/run/kvmesh.fio ;; esac',
+    );
+    const online = await machine.script(machine.endpoint, script);
+    expect(parseFsync("m1", online.stdout, wanted).fsyncs, online.stdout).to.have.length(3);
+    expect(fsyncScript(inputs())).not.to.include("apt-get");
   });
 });
 

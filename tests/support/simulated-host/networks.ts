@@ -58,8 +58,9 @@ export class SimulatedNetworks {
     return "";
   }
 
-  list(): string {
-    return Object.keys(this.all()).join("\n");
+  list(what: "name" | "uuid"): string {
+    const all = this.all();
+    return (what === "name" ? Object.keys(all) : Object.values(all).map(({ uuid }) => uuid)).join("\n");
   }
 
   xml(name: string): string {
@@ -77,7 +78,8 @@ export class SimulatedNetworks {
   }
 
   private one(name: string): StoredNetwork {
-    const network = this.all()[name];
+    const all = this.all();
+    const network = all[name] ?? Object.values(all).find(({ uuid }) => uuid === name);
     if (!network) throw new VirshError(`failed to get network '${name}'`);
     return network;
   }

@@ -58,7 +58,10 @@ function run(ctx: Context, text: string | undefined, inputs: Inputs, before: Out
   const previous =
     inputs.addPreviousOutputInEnv === false
       ? {}
-      : { PULUMI_COMMAND_STDOUT: before.stdout, PULUMI_COMMAND_STDERR: before.stderr };
+      : {
+          ...(before.stdout && { PULUMI_COMMAND_STDOUT: before.stdout }),
+          ...(before.stderr && { PULUMI_COMMAND_STDERR: before.stderr }),
+        };
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: inputs.dir,
