@@ -115,7 +115,11 @@ export class SshServer {
       session.on("signal", (acceptSignal: (() => void) | undefined, _reject: unknown, info: { name: string }) => {
         acceptSignal?.();
         const pid = running();
-        if (pid !== undefined) process.kill(-pid, `SIG${info.name}` as NodeJS.Signals);
+        try {
+          if (pid !== undefined) process.kill(-pid, `SIG${info.name}` as NodeJS.Signals);
+        } catch {
+          // It has ended meanwhile.
+        }
       });
       session.on("exec", (acceptExec, _reject, info) => {
         running = this.exec(client, acceptExec(), info.command);
