@@ -1,11 +1,8 @@
-import { quote } from "../../provider/core/quote";
 import { ensureTools, fromCache, fromPath } from "./ensure";
-import { pulumiEnv } from "./pulumi-env";
 import { recipe, toolNames, type ToolName } from "./recipes";
 
 const usage = `usage:
   node bin/run.cjs tools/toolchain/cli ensure NAME…   get tools, print their paths
-  eval "$(node bin/run.cjs tools/toolchain/cli env)"  a shell with pulumi and kubectl
   node bin/run.cjs tools/toolchain/cli list           what there is, and where it comes from
 names: ${toolNames.join(" ")}`;
 
@@ -19,11 +16,6 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
     if (unknown.length > 0) throw new Error(`no such tool: ${unknown.join(" ")}\n${usage}`);
     const found = await ensureTools(args as ToolName[], report);
     for (const name of args as ToolName[]) process.stdout.write(`${name} ${found[name]}\n`);
-  } else if (command === "env" && args.length === 0) {
-    const env = await pulumiEnv(report);
-    for (const name of ["PATH", "PULUMI_SKIP_UPDATE_CHECK", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"]) {
-      if (env[name] !== undefined) process.stdout.write(`export ${name}=${quote(env[name])}\n`);
-    }
   } else if (command === "list" && args.length === 0) {
     for (const name of toolNames) process.stdout.write(`${await describe(name)}\n`);
   } else {
