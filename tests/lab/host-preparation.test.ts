@@ -65,7 +65,7 @@ function run(
 (reason === undefined ? describe : describe.skip)(
   `preparation of a host, over a real sshd${reason === undefined ? "" : ` (${reason})`}`,
   function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let server: RealSshd;
     before(async () => {
       server = await startHost();

@@ -11,7 +11,8 @@ export const PAGES = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/
 export const SWAPPINESS = "/proc/sys/vm/swappiness";
 export const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 export const OWNER = { project: "p", stack: "s", cluster: "c", environment: "development" } as const;
-export const TIMEOUTS = { connect: 5000 as Milliseconds };
+/** Room for a busy machine. */
+export const TIMEOUTS = { connect: 30_000 as Milliseconds };
 
 /** A host to prepare: one NUMA node, the first of its four cores the host's own. */
 export function preparedHost(
@@ -49,7 +50,7 @@ export function write(server: RealSshd, name: string, text: string, mode = 0o644
 
 /** What a test sets up there. */
 export async function on(server: RealSshd, script: string): Promise<void> {
-  const transport = new SshTransport({ identityFile: server.identityFile, connectTimeoutSeconds: 5, attempts: 1 });
+  const transport = new SshTransport({ identityFile: server.identityFile, connectTimeoutSeconds: 30, attempts: 1 });
   try {
     const { code, stderr } = await transport.script(server.endpoint(), script);
     if (code !== 0) throw new Error(stderr);
