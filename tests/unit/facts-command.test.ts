@@ -88,6 +88,7 @@ describe("npm run facts, over SSH", () => {
         }),
       );
       expect(await run("--stack", "bare"), said.join("\n")).to.equal(0);
+      expect(said.join("\n")).to.contain("no libvirt and QEMU: prepare.packages installs it");
       const facts = parseFacts(
         JSON.parse(fs.readFileSync(path.join(checkout, "facts/c.json"), "utf8")),
         "facts/c.json",

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { ConfigError, parseFacts } from "../../config";
-import type { HostFacts } from "../../config/facts";
+import { missingSoftware, type HostFacts } from "../../config/facts";
 import { UserError } from "../../provider/core/kind";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Transport } from "../../provider/transport/transport";
@@ -127,7 +127,9 @@ function savedFacts(file: string, name: string): { readonly facts: HostFacts } |
 function told(before: ReturnType<typeof savedFacts>, facts: HostFacts, name: string, check: boolean): string {
   const free = `${(facts.availableMemory / 2 ** 30).toFixed(1)} GiB free`;
   const steal = facts.stealPercent > 1 ? `, ${facts.stealPercent} % steal` : "";
-  const now = `${facts.cpus.length} CPUs, ${facts.accelerator}, ${free}${steal}, ${facts.foreign.length} machines of others`;
+  const missing = missingSoftware(facts);
+  const bare = missing === undefined ? "" : `, no ${missing}: prepare.packages installs it (docs/hosts.md)`;
+  const now = `${facts.cpus.length} CPUs, ${facts.accelerator}, ${free}${steal}, ${facts.foreign.length} machines of others${bare}`;
   if ("why" in before) return `${name} ${before.why}${check ? "" : "; it is written now"} (${now})`;
   const changes = changedFacts(before.facts, facts);
   if (changes.length === 0) return `nothing has changed since ${before.facts.probedAt} (${now})`;
