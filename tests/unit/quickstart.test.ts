@@ -1,4 +1,9 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
 import { expect } from "chai";
+import { mountLine, parseMount } from "../../tools/measure/mount";
+import { declaredMounts } from "../../tools/quickstart/data-disks";
 import { parseOptions } from "../../tools/quickstart/options";
 import { Phases, seconds } from "../../tools/quickstart/phases";
 
@@ -48,5 +53,42 @@ describe("quickstart phases", () => {
       "2 m 00 s",
       "2 m 05 s",
     ]);
+  });
+});
+
+describe("quickstart data disks", () => {
+  const endpoint = { address: "10.89.0.21", port: 22, user: "root", hostKey: "ssh-ed25519 AAAA" };
+
+  it("are those that the stack file declares, on the machines that the state has", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-quickstart-"));
+    try {
+      const file = path.join(folder, "Pulumi.local.yaml");
+      const pools = { workers: { disks: [{ name: "data", mount: { path: "/data" } }, { name: "raw" }] }, control: {} };
+      fs.writeFileSync(file, JSON.stringify({ config: { "kvmesh:pools": pools } }));
+      const resources = [
+        { type: "kvmesh:index:Machine", inputs: { name: "w-0", endpoint } },
+        { type: "kvmesh:index:Domain", inputs: { name: "w-0" } },
+        { type: "pulumi:pulumi:Stack" },
+      ];
+      const node = (name: string, pool: string) => ({ name, pool, role: "worker", address: "", location: "NO" });
+      const nodes = [node("cp", "control"), node("w-0", "workers"), node("w-1", "workers")];
+      expect(declaredMounts(file, JSON.stringify({ deployment: { resources } }), nodes)).to.deep.equal([
+        { machine: "w-0", path: "/data", endpoint },
+      ]);
+    } finally {
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("are told as the machine sees them", () => {
+    const dumpe2fs = "Filesystem created:       Sun Nov 22 09:59:17 2026\nMount count:              3\n";
+    const seen = parseMount("w-0", "/data", `/dev/vdb ext4 1020702720\n${dumpe2fs}`);
+    expect(mountLine(seen)).to.equal(
+      "w-0: /data is ext4 of 973 MiB on /dev/vdb, made Sun Nov 22 09:59:17 2026, mounted 3 times since",
+    );
+    expect(mountLine(parseMount("w-0", "/data", "/dev/vdb xfs 1020702720\n"))).to.equal(
+      "w-0: /data is xfs of 973 MiB on /dev/vdb",
+    );
+    expect(mountLine(parseMount("w-0", "/data", ""))).to.equal("w-0: NOTHING is mounted on /data");
   });
 });

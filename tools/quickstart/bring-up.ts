@@ -4,9 +4,10 @@ import { parseDocument, parse, stringify } from "yaml";
 import { SshTransport } from "../../provider/transport/ssh";
 import { runWithReport } from "../../report/run";
 import { probeHost } from "../facts";
-import { gatewayUrl, measureCanary, openCluster, proveStrict } from "../measure";
+import { gatewayUrl, measureCanary, measureMount, openCluster, proveStrict } from "../measure";
 import { chooseSite, siteStatus, siteUp, type Site } from "../site";
 import { pulumiEnv } from "../toolchain";
+import { declaredMounts, type DeclaredMount } from "./data-disks";
 import { QuickstartError } from "./errors";
 import { offlinePreview } from "./offline-preview";
 import type { Options } from "./options";
@@ -57,7 +58,11 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
   }
 
   const outputs = await stackOutputs(session, places.checkout);
-  const measured = await phases.run("measurements", () => measure(session, canary, report));
+  const mounts = await dataDisks(session, places.checkout, outputs.nodes);
+  const measured = await phases.run("measurements", async () => ({
+    disks: await askMachines(site, mounts, report),
+    ...(await measure(session, canary, report)),
+  }));
   const { kubeconfig } = session;
   for (const line of renderSummary({
     ...measured,
@@ -68,7 +73,8 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
   })) {
     say(line);
   }
-  return measured.split.asDeclared && measured.strict.proven ? 0 : 1;
+  const mounted = measured.disks.every(({ device }) => device !== undefined);
+  return measured.split.asDeclared && measured.strict.proven && mounted ? 0 : 1;
 }
 
 /** Writes Pulumi.local.yaml on the first run, changes only the weights on later ones. Returns the canary's share. */
@@ -136,6 +142,26 @@ async function stackOutputs(session: Session, checkout: string): Promise<Outputs
   const outputs = JSON.parse(stdout) as Outputs;
   fs.writeFileSync(session.kubeconfig, outputs.kubeconfig, { mode: 0o600 });
   return outputs;
+}
+
+async function dataDisks(
+  session: Session,
+  checkout: string,
+  nodes: readonly NodeOutput[],
+): Promise<readonly DeclaredMount[]> {
+  const { stdout } = await pulumi(session, checkout, ["stack", "export", "--stack", stackName], false);
+  return declaredMounts(path.join(checkout, `Pulumi.${stackName}.yaml`), stdout, nodes);
+}
+
+/** Asks the machines themselves what is mounted where a data disk should be. */
+async function askMachines(site: Site, mounts: readonly DeclaredMount[], report: Say) {
+  const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
+  try {
+    for (const { machine, path: folder } of mounts) report(`${machine} says what is mounted on ${folder}`);
+    return await Promise.all(mounts.map((mount) => measureMount(transport, mount)));
+  } finally {
+    transport.close();
+  }
 }
 
 /** Asks the running cluster: nodes, pods, how traffic is really split, and whether plaintext is refused. */

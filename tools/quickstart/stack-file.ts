@@ -25,6 +25,9 @@ export const demo = {
   strictService: "payment",
 };
 
+/** Where the worker mounts its data disk, and what its evidence measures. */
+export const dataFolder = "/var/lib/kvmesh-data";
+
 /** Answers with its version; made from tools/images/echo. */
 export const echoImage = "localhost/kvmesh/echo:1";
 
@@ -112,6 +115,9 @@ export function localStackFile(input: StackFileInput): string {
         count: 1,
         vcpus: input.workerVcpus,
         ...carved,
+        // What a machine must not lose is not on its system disk, which goes with the machine. Here it goes with the site.
+        disks: [{ name: "data", size: "1GiB", onDestroy: "remove", mount: { path: dataFolder } }],
+        dataFolder,
         // An emulated node takes minutes to start a pod: pods go where it takes seconds, as long as there is room.
         ...(emulated ? { taints: ["kvmesh/emulated:PreferNoSchedule"] } : {}),
         addresses: workerAddress,

@@ -1,10 +1,19 @@
 import type { Report } from "../../report/model";
 import { verdict } from "../../report/text";
-import { canaryTable, strictTable, type SplitVerdict, type StrictResult } from "../measure";
+import {
+  canaryTable,
+  mountLine,
+  strictTable,
+  table,
+  type MountedDisk,
+  type SplitVerdict,
+  type StrictResult,
+} from "../measure";
 
 /** A node as the stack's output `nodes` has it. */
 export interface NodeOutput {
   readonly name: string;
+  readonly pool: string;
   readonly role: string;
   readonly address: string;
   readonly location: string;
@@ -20,6 +29,7 @@ export interface Summary {
   readonly kubectlNodes: string;
   readonly split: Parameters<typeof canaryTable>[0] & SplitVerdict;
   readonly strict: StrictResult;
+  readonly disks: readonly MountedDisk[];
   readonly policy: Report;
   readonly phases: readonly string[];
   readonly files: { readonly kubeconfig: string; readonly report: string; readonly stack: string };
@@ -38,6 +48,7 @@ export function renderSummary(summary: Summary): string[] {
     ...section("Nodes", summary.kubectlNodes.trimEnd().split("\n")),
     ...section("Canary, measured through the ingress gateway", canaryTable(summary.split)),
     ...section("Strict mutual TLS, tried", strictTable(summary.strict)),
+    ...(summary.disks.length === 0 ? [] : section("Data disks, asked from inside", summary.disks.map(mountLine))),
     ...section("Policies", [verdict(summary.policy)]),
     ...section("Time", summary.phases),
     ...section("Where things are", [
@@ -57,15 +68,4 @@ export function renderSummary(summary: Summary): string[] {
 function placeOf({ host, cpus, location }: NodeOutput): string {
   if (host === undefined) return `existing machine (${location})`;
   return cpus === "shared" ? `carved from ${host}, shared CPUs` : `carved from ${host}, CPU ${cpus ?? "?"} its own`;
-}
-
-/** Columns of equal width, two spaces apart. */
-export function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd(),
-  );
 }
