@@ -127,6 +127,13 @@ export const CHANGE_RULES: readonly ChangeRule[] = [
   },
   { argument: "storage", effect: "replace", reason: "the machine's seed and log are in it" },
   { argument: "autostart", effect: "live", reason: "libvirt notes it for the host's next start" },
+  {
+    argument: "restart",
+    when: "to needed",
+    applies: (olds, news) => olds.restart?.when !== "needed" && news.restart?.when === "needed",
+    effect: "reboot",
+    reason: "it restarts if an earlier change still waits for that",
+  },
   { argument: "restart", effect: "record", reason: "it says what later changes do" },
   { argument: "running", effect: "live", reason: "it is off and is started" },
   {

@@ -14,8 +14,11 @@ import type { DomainInputs } from "./schema";
 import { quorumWhileDown } from "./restart-quorum";
 import { grace, shutDown } from "./shutdown";
 
-/** From the request to shut down until the plug is pulled: kubelet and databases end in this time. */
-const SHUTDOWN_SECONDS = 120;
+/**
+ * From the request to shut down until the plug is pulled. systemd gives services 90 s, and then what is left of containers another
+ * 90 s: a node whose containerd-shim did not end was seen to be off after nearly two minutes.
+ */
+const SHUTDOWN_SECONDS = 240;
 /** From the start until SSH answers, and from then until the node is Ready. */
 const BACK_SECONDS = 600;
 /** In the cluster: who is being restarted. It outlives every process and machine, so that the next run goes on. */
@@ -66,6 +69,7 @@ async function restart(ctx: Context, domain: DomainInputs, needed: boolean): Pro
       `restarting machine ${domain.name}`,
       restartScript(domain, grace(ctx, SHUTDOWN_SECONDS)),
       {
+        timeoutMs: (2 * SHUTDOWN_SECONDS + 60) * 1000,
         onLine: (line) => {
           ctx.progress(`${domain.name}: ${line}`);
         },

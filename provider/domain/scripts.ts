@@ -175,6 +175,9 @@ function livePins(domain: DomainInputs): string {
   return lines.join("\n");
 }
 
+/** Where libvirt keeps them; those of a machine that became a BIOS one stay until it is removed. */
+const FIRMWARE_VARIABLES = "/var/lib/libvirt/qemu/nvram";
+
 /** Asks the guest to shut down, then pulls the plug; verifies that it is off; removes definition, seed and log. Runs twice without harm. */
 export function removeScript(
   domain: Pick<DomainInputs, "name" | "storage">,
@@ -186,6 +189,6 @@ ${shutDown(graceSeconds)}lock
 is_off || fail "the machine still runs: $(state)"
 if [ "$(state)" != gone ]; then v undefine "$m" --managed-save --snapshots-metadata --nvram >/dev/null; fi
 [ "$(state)" = gone ] || fail 'the machine is still defined'
-rm -f ${quote(seedPath(domain))} ${quote(serialLogPath(domain))}
+rm -f ${quote(seedPath(domain))} ${quote(serialLogPath(domain))} ${[".fd", ".qcow2"].map((end) => quote(`${FIRMWARE_VARIABLES}/${domain.name}_VARS${end}`)).join(" ")}
 `;
 }

@@ -18,6 +18,7 @@ import { testContext } from "./context";
 import { hostile, importContext, MIB, owner, sha256, storage, type MachineGround } from "./contract-machine";
 import { evidenceContract } from "./evidence-contract";
 import { failure } from "./failure";
+import { firmwareContract } from "./firmware-contract";
 import { imageContract } from "./image-contract";
 import { leaseContract, releaseContract } from "./lease-contract";
 import { machineContract } from "./machine-contract";
@@ -203,6 +204,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     storageContract(ground);
     imageContract(ground);
     tenancyContract(ground);
+    firmwareContract(ground);
     networkContract(ground);
   });
 }

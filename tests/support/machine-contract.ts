@@ -141,8 +141,21 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     const pid = await shell("cat /run/libvirt/qemu/contract-0.pid");
     await domainKind.update(ctx, id, { ...made, restart: more.restart }, more);
     expect(await shell("cat /run/libvirt/qemu/contract-0.pid"), "it is not restarted twice").to.equal(pid);
-    await domainKind.update(ctx, id, { ...made, ...more }, { ...inputs, restart: more.restart });
+
+    await domainKind.update(ctx, id, { ...made, ...more }, inputs);
+    expect(await shell("cat /run/libvirt/qemu/contract-0.pid"), "it is not told to any more").to.equal(pid);
+    expect(ctx.warnings.splice(0).join()).to.contain("memoryBytes: takes effect when the machine is shut down");
+    const told = { ...inputs, restart: more.restart };
+    expect(domainKind.diff(made, told)).to.deep.equal([
+      { property: "restart", effect: "reboot", reason: "it restarts if an earlier change still waits for that" },
+    ]);
+    await domainKind.update(ctx, id, made, told);
     expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
+    const restarted = await shell("cat /run/libvirt/qemu/contract-0.pid");
+    expect(restarted, "what waited is made when it is told to").to.not.equal(pid);
+    await domainKind.update(ctx, id, made, told);
+    expect(await shell("cat /run/libvirt/qemu/contract-0.pid"), "nothing waits any more").to.equal(restarted);
+    expect(ctx.warnings).to.deep.equal([]);
   });
 
   it("starts again what was switched off", async () => {

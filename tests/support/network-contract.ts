@@ -86,14 +86,16 @@ virsh -q net-define /tmp/contract-net.xml >/dev/null; rm /tmp/contract-net.xml`)
       });
     });
 
-    it("stays while a machine is defined with it", async () => {
+    it("takes machines, and stays while one is defined with it", async () => {
       const { shell } = ground();
       const xml = `<domain type="qemu"><name>contract-user</name><memory unit="MiB">64</memory><vcpu>1</vcpu><os><type arch="x86_64">hvm</type></os><devices><interface type="network"><source network="contract-net"/></interface></devices></domain>`;
-      await shell(`printf %s '${xml}' >/tmp/user.xml; virsh -q define /tmp/user.xml; rm /tmp/user.xml`);
+      await shell(
+        `printf %s '${xml}' >/tmp/user.xml; virsh -q define /tmp/user.xml; rm /tmp/user.xml; virsh -q start contract-user >/dev/null`,
+      );
       const error = await failure(networkKind.delete(context(), id, made()));
       expect(error.message).to.contain("the machine contract-user uses the network contract-net");
       expect((await networkKind.read(context(), id, made()))?.outputs.active).to.equal(true);
-      await shell("virsh -q undefine contract-user");
+      await shell("virsh -q destroy contract-user >/dev/null; virsh -q undefine contract-user");
     });
 
     it("of somebody else is not removed; ours is, and twice without harm", async () => {

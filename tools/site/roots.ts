@@ -20,7 +20,7 @@ export const hostRecipe: RootRecipe = {
   name: "host",
   suite: "trixie",
   packages: [
-    ...["qemu-system-x86", "qemu-utils", "qemu-block-extra", "libvirt-daemon-system", "libvirt-clients"],
+    ...["qemu-system-x86", "qemu-utils", "qemu-block-extra", "ovmf", "libvirt-daemon-system", "libvirt-clients"],
     ...["openssh-server", "openssh-client", "iproute2", "bridge-utils", "dnsmasq-base", "iptables", "nftables"],
     ...["procps", "kmod", "dmidecode", "numactl", "pciutils", "fio", "sudo", "ca-certificates"],
     ...["genisoimage", "xorriso", "e2fsprogs", "fdisk", "lvm2", "grub-pc-bin", "grub-common"],

@@ -42,8 +42,14 @@ export class SimulatedLibvirt {
     return `Domain '${name}' defined from ${file}\n`;
   }
 
-  undefine(name: string): string {
+  undefine(name: string, flags: ReadonlySet<string>): string {
     const domain = this.domain(name);
+    const variables = text(parse(domain.inactive), "nvram");
+    if (variables !== "" && !flags.has("--nvram") && !flags.has("--keep-nvram"))
+      throw new VirshError(
+        `Failed to undefine domain '${name}'\nerror: Requested operation is not valid: cannot undefine domain with nvram`,
+      );
+    if (variables !== "" && flags.has("--nvram")) fs.rmSync(rooted(this.root, variables), { force: true });
     fs.rmSync(this.file(domain.name));
     return "";
   }
@@ -65,9 +71,24 @@ export class SimulatedLibvirt {
         );
       }
     }
+    for (const nic of elements(root, "interface")) {
+      const network = elements(nic, "source")[0]?.getAttribute("network");
+      const macs = `/var/lib/libvirt/dnsmasq/${network}.macs.new`;
+      // Its folder is dnsmasq's; a network without DNS and DHCP starts none that would make it.
+      if (network && !fs.existsSync(path.dirname(rooted(this.root, macs))))
+        throw new VirshError(
+          `Failed to start domain '${domain.name}'\nerror: Failed to create file '${macs}': No such file or directory`,
+        );
+    }
     elements(root, "disk").forEach((disk, i) => {
       append(disk, "alias").setAttribute("name", `virtio-disk${i}`);
     });
+    const variables = text(root, "nvram");
+    if (variables !== "") {
+      const file = rooted(this.root, variables);
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.appendFileSync(file, "");
+    }
     domain.live = serialize(root);
     domain.pid = 1000 + Math.floor(Math.random() * 30_000);
     this.save(domain);
@@ -302,6 +323,11 @@ function deviceKey(device: Element): string {
 
 /** What libvirt adds to every definition: it must not show up as drift. */
 function fillIn(root: Element): void {
+  const os = elements(root, "os")[0];
+  if (os?.getAttribute("firmware") === "efi" && elements(os, "nvram").length === 0) {
+    append(os, "loader", "/usr/share/OVMF/OVMF_CODE_4M.fd").setAttribute("type", "pflash");
+    append(os, "nvram", `/var/lib/libvirt/qemu/nvram/${text(root, "name")}_VARS.fd`);
+  }
   const type = elements(root, "type")[0];
   if (type?.getAttribute("machine") === "q35") type.setAttribute("machine", "pc-q35-7.2");
   if (elements(root, "currentMemory").length === 0) {

@@ -12,7 +12,7 @@ type Command<T> = (on: T, args: readonly string[], flags: ReadonlySet<string>) =
 
 const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   define: (libvirt, [file]) => libvirt.define(file ?? ""),
-  undefine: (libvirt, [name]) => libvirt.undefine(name ?? ""),
+  undefine: (libvirt, [name], flags) => libvirt.undefine(name ?? "", flags),
   start: (libvirt, [name]) => libvirt.startDomain(name ?? ""),
   shutdown: (libvirt, [name]) => libvirt.shutdown(name ?? ""),
   destroy: (libvirt, [name]) => libvirt.destroy(name ?? ""),
