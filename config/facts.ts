@@ -33,6 +33,8 @@ export interface HostFacts {
   readonly disks: readonly DiskFacts[];
   /** The file system that holds the stack file's `storage`. */
   readonly storage: { readonly path: string; readonly bytes: number; readonly availableBytes: number };
+  /** Thin pools of LVM; empty where there is no LVM, and in files from before they were asked for. */
+  readonly thinPools: readonly ThinPoolFacts[];
   /** Machines on the host that kvmesh did not make, running or not: their cores and memory are not ours. */
   readonly foreign: readonly ForeignMachine[];
   /** Steal of the host itself, in percent, over the probe's window. */
@@ -57,6 +59,20 @@ export interface DiskFacts {
   readonly byId: string;
   /** What is on it ("mounted on /", "partitions", "LVM2_member"); empty: nothing that lsblk knows. */
   readonly use: string;
+}
+
+/** A thin pool of LVM. */
+export interface ThinPoolFacts {
+  readonly volumeGroup: string;
+  readonly name: string;
+  /** Room for what is written to its volumes. */
+  readonly bytes: number;
+  readonly metadataBytes: number;
+  /** How much of both is taken; absent while the pool is not active. */
+  readonly dataPercent?: number;
+  readonly metadataPercent?: number;
+  /** Sizes of all its volumes that kvmesh did not make, in sum: what they may take of the pool. */
+  readonly foreignBytes: number;
 }
 
 /** A libvirt domain without our mark. */
@@ -114,6 +130,19 @@ const schema = z.strictObject({
     }),
   ),
   storage: z.strictObject({ path: z.string().startsWith("/"), bytes: whole, availableBytes: whole }),
+  thinPools: z
+    .array(
+      z.strictObject({
+        volumeGroup: z.string().min(1),
+        name: z.string().min(1),
+        bytes: whole,
+        metadataBytes: whole,
+        dataPercent: z.number().min(0).max(100).optional(),
+        metadataPercent: z.number().min(0).max(100).optional(),
+        foreignBytes: whole,
+      }),
+    )
+    .default([]),
   foreign: z.array(
     z.strictObject({
       name: z.string().min(1),

@@ -102,12 +102,22 @@ export interface HostSpec {
   readonly housekeeping: CpuSet;
   /** Folder on the host for images and disks; default /var/lib/kvmesh. It becomes the libvirt pool `kvmesh`. */
   readonly storage: string;
+  /** Where the disks of pools with the storage `lvm-thin` are. */
+  readonly lvm?: LvmSpec;
   /** libvirt domain type; default `kvm`. `qemu` is emulation: refused in production. */
   readonly accelerator: "kvm" | "qemu";
   /** Memory from hugepages of this size; default none. */
   readonly hugepages?: Bytes;
   /** What `up` makes the host into before anything else is done there; default: it is prepared already. */
   readonly prepare?: PreparationSpec;
+}
+
+/** A thin pool of LVM that the host has. */
+export interface LvmSpec {
+  readonly volumeGroup: string;
+  readonly thinPool: string;
+  /** Sizes of all its volumes, also of others', may together be so many times the pool's; default 1. */
+  readonly overcommit: number;
 }
 
 /** Of one host, once and again whenever it changes; taken back when it is no longer there (packages stay). */
@@ -190,6 +200,8 @@ export interface CarvedPoolSpec extends PoolCommon {
   readonly vcpus: number;
   readonly memory: Bytes;
   readonly disk: Bytes;
+  /** Where the disks are: files in the host's storage folder (default), or volumes in its thin pool. Block devices are where they are. */
+  readonly storage: "directory" | "lvm-thin";
   /** Disks of their own that outlive a replacement of the machine, in the order of their targets vdb, vdc, …; default none. */
   readonly disks: readonly DataDiskSpec[];
   /** Address of node i is addresses[i]; at least count of them. */

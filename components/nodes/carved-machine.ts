@@ -24,6 +24,7 @@ import {
   type Network,
   type OwnerArgs,
   type Tenancy,
+  type VolumeArgs,
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
@@ -81,17 +82,12 @@ export class CarvedMachine extends pulumi.ComponentResource {
             },
             { parent: this, dependsOn: groundOf(args) },
           );
+    const system = placeOf(pool, host, name, "qcow2");
     const disk = new Volume(
       name,
       {
-        host: host.endpoint,
-        owner,
-        name: `${name}.qcow2`,
-        storage: host.storage,
-        capacityBytes: pool.disk,
-        format: "qcow2",
-        base: args.image.path,
-        baseFormat: args.imageFormat,
+        ...{ host: host.endpoint, owner, ...system, capacityBytes: pool.disk },
+        ...{ base: args.image.path, baseFormat: args.imageFormat },
       },
       { parent: this, protect, dependsOn: groundOf(args) },
     );
@@ -102,8 +98,8 @@ export class CarvedMachine extends pulumi.ComponentResource {
         const { path } = this.deviceOf(name, spec, spec.device, args, protect);
         return { type: "block", path, format: "raw", target, serial };
       }
-      const { path } = this.volumeOf(spec, args, protect);
-      return { type: "file", path, format: spec.format, target, serial };
+      const { path, format } = this.volumeOf(spec, args, protect);
+      return diskOf(pool, path, format, { target, serial });
     });
     const threads = hostThreads(host, placement.numaNode);
     const mac = macOf(owner.cluster, name);
@@ -122,7 +118,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         memoryBytes: pool.memory,
         numaNode: placement.numaNode,
         hugepageBytes: host.hugepages,
-        disks: [{ type: "file", path: disk.path, format: "qcow2", target: "vda" }, ...dataSources],
+        disks: [diskOf(pool, disk.path, system.format, { target: "vda" }), ...dataSources],
         interfaces: [interfaceOf(network.attach, mac)],
         cloudInit: {
           userData: pulumi.all([key.privateKey, key.publicKey]).apply(([privateKey, publicKey]) =>
@@ -205,22 +201,20 @@ export class CarvedMachine extends pulumi.ComponentResource {
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }
 
-  private volumeOf(spec: DataDisk, { host, owner, tenancy, prepared }: CarvedMachineArgs, protect: boolean): Volume {
+  private volumeOf(
+    spec: DataDisk,
+    { host, owner, pool, tenancy, prepared }: CarvedMachineArgs,
+    protect: boolean,
+  ): Pick<DiskArgs, "path" | "format"> {
     // The parser refuses a disk without size or devices.
-    const { fullName, format, onDestroy, size = 0 } = spec;
-    return new Volume(
+    const { fullName, onDestroy, size = 0 } = spec;
+    const place = placeOf(pool, host, fullName, spec.format);
+    const { path } = new Volume(
       fullName,
-      {
-        host: host.endpoint,
-        owner,
-        name: `${fullName}.${format}`,
-        storage: host.storage,
-        capacityBytes: size,
-        format,
-        onDestroy,
-      },
+      { host: host.endpoint, owner, ...place, capacityBytes: size, onDestroy },
       { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
     );
+    return { path, format: place.format };
   }
 
   private deviceOf(
@@ -236,6 +230,29 @@ export class CarvedMachine extends pulumi.ComponentResource {
       { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
     );
   }
+}
+
+/** Where a disk of the pool is on its host, and as what: a file of this format, or a logical volume. */
+function placeOf(
+  pool: CarvedPoolSpec,
+  { name: host, storage, lvm }: HostSpec,
+  disk: string,
+  format: "qcow2" | "raw",
+): Pick<VolumeArgs, "name" | "storage" | "thinPool" | "format"> {
+  if (pool.storage === "directory") return { name: `${disk}.${format}`, storage, format };
+  // The parser refuses it; this guards programs that make a spec themselves.
+  if (!lvm) throw new Error(`pools.${pool.name}.storage: lvm-thin, and host ${host} has no lvm`);
+  const { volumeGroup, thinPool, overcommit } = lvm;
+  return { name: disk, thinPool: { volumeGroup, name: thinPool, overcommit }, format: "raw" };
+}
+
+function diskOf(
+  pool: CarvedPoolSpec,
+  path: DiskArgs["path"],
+  format: DiskArgs["format"],
+  as: Pick<DiskArgs, "target" | "serial">,
+): DiskArgs {
+  return { type: pool.storage === "directory" ? "file" : "block", path, format, ...as };
 }
 
 function interfaceOf(attach: NetworkAttachment, mac: string): InterfaceArgs {

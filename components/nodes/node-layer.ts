@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CarvedPoolSpec, HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
+import type { HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
 import { Image, Network, Tenancy, type EndpointArgs, type Evidence, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
@@ -7,7 +7,9 @@ import { CarvedMachine } from "./carved-machine";
 import { summarizeEvidence, type EvidenceSummary } from "./evidence";
 import { ExistingMachine } from "./existing-machine";
 import { HostPreparation } from "./host-preparation";
-import { place, type MachineRequest, type Placed, type Placement } from "./placement";
+import { machineRequests, nodeName } from "./machine-requests";
+import { place, type Placed, type Placement } from "./placement";
+import { checkThinPools } from "./thin-pools";
 
 export type NodeLayerArgs = Pick<
   StackSpec,
@@ -42,12 +44,9 @@ export class NodeLayer extends pulumi.ComponentResource {
 
   constructor(name: string, args: NodeLayerArgs, opts?: pulumi.ComponentResourceOptions) {
     // Placed before anything is declared: a misfit leaves no half of a plan.
-    const placements = new Map(
-      place(args.hosts, machineRequests(args.pools, args.owner.cluster), args.placed).map((entry) => [
-        entry.name,
-        entry,
-      ]),
-    );
+    const placed = place(args.hosts, machineRequests(args.pools, args.owner.cluster), args.placed);
+    checkThinPools(args.hosts, args.pools, args.owner.cluster, placed);
+    const placements = new Map(placed.map((entry) => [entry.name, entry]));
     super("kvmesh:nodes:NodeLayer", name, {}, opts);
     const prepared = new Map(args.hosts.flatMap((host) => this.preparationOf(host, args)));
     const used = new Set([...placements.values()].map((placement) => placement.host));
@@ -162,35 +161,6 @@ export class NodeLayer extends pulumi.ComponentResource {
       { parent: this, dependsOn: ground },
     );
   }
-}
-
-/** Node i of a carved pool. */
-export function nodeName(cluster: string, pool: PoolSpec, index: number): string {
-  return `${cluster}-${pool.name}-${index}`;
-}
-
-/** What the ledger is asked for: one request a machine of the carved pools. */
-export function machineRequests(pools: readonly PoolSpec[], cluster: string): readonly MachineRequest[] {
-  return pools
-    .filter((pool): pool is CarvedPoolSpec => pool.source === "hosts")
-    .flatMap((pool) =>
-      Array.from({ length: pool.count }, (_, index) => ({
-        name: nodeName(cluster, pool, index),
-        pool: pool.name,
-        index,
-        role: pool.role,
-        vcpus: pool.vcpus,
-        memory: pool.memory,
-        hosts: hostsFor(pool, index),
-        cpu: pool.cpu,
-      })),
-    );
-}
-
-/** A machine with a block device is where that is; the parser makes sure that all of its devices are on one host of the pool. */
-function hostsFor({ hosts, disks }: CarvedPoolSpec, index: number): readonly string[] {
-  const device = disks.flatMap(({ devices }) => devices?.[index] ?? [])[0];
-  return device ? [device.host] : hosts;
 }
 
 /** All others may be drained through the first one, so that it must be declared before them. */

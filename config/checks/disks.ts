@@ -13,6 +13,7 @@ export function checkDisks(draft: Draft, raw: Readonly<Record<string, unknown>>,
   const taken: Taken[] = [];
   for (const pool of draft.pools) {
     if (pool.source !== "hosts") continue;
+    checkStorage(pool, draft.hosts, findings);
     pool.disks.forEach((disk, i) => {
       const at = ["pools", pool.name, "disks", i];
       if (pool.disks.findIndex((other) => other.name === disk.name) < i)
@@ -31,6 +32,35 @@ export function checkDisks(draft: Draft, raw: Readonly<Record<string, unknown>>,
       });
     });
   }
+}
+
+/** Every host that a pool of thin volumes may use has a thin pool, and what the facts say of it. */
+function checkStorage(
+  { name, storage, hosts: names, disks }: CarvedPoolSpec,
+  hosts: readonly HostSpec[],
+  findings: Findings,
+): void {
+  if (storage !== "lvm-thin") return;
+  const at = ["pools", name];
+  const without = hosts.filter((host) => names.includes(host.name) && host.lvm === undefined).map((host) => host.name);
+  if (without.length > 0) {
+    const message = `these hosts of the pool have no thin pool: ${without.join(", ")}. Give each its lvm.volumeGroup and lvm.thinPool, or the pool other hosts`;
+    fail(findings, [...at, "storage"], storage, message);
+  }
+  disks.forEach((disk, i) => {
+    if (disk.format !== "raw")
+      fail(findings, [...at, "disks", i, "format"], disk.format, "a logical volume is raw: leave it out");
+  });
+}
+
+/** A thin pool that the facts don't know would be found missing by `up`. */
+export function checkThinPool({ name, lvm, facts, factsFile }: HostSpec, findings: Findings): void {
+  if (lvm === undefined) return;
+  if (facts.thinPools.some((pool) => pool.volumeGroup === lvm.volumeGroup && pool.name === lvm.thinPool)) return;
+  const known = facts.thinPools.map((pool) => `${pool.volumeGroup}/${pool.name}`);
+  const there = known.length > 0 ? `they know ${known.join(", ")}` : "they know none";
+  const message = `the facts of this host (${factsFile}) have no such thin pool, ${there}: correct it; or make it there (docs/machines.md) and probe again with \`npm run facts -- ${name}\``;
+  fail(findings, ["hosts", name, "lvm", "thinPool"], `${lvm.volumeGroup}/${lvm.thinPool}`, message);
 }
 
 function checkSize({ size, devices }: DataDiskSpec, at: Path, findings: Findings): void {

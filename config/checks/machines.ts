@@ -4,7 +4,7 @@ import { hugepagesOf } from "../preparation";
 import { didYouMean } from "../problems";
 import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../spec";
 import { formatBytes, formatCpuSet, type Bytes } from "../units";
-import { checkDisks } from "./disks";
+import { checkDisks, checkThinPool } from "./disks";
 import { declared, fail, warn, type Draft, type Findings } from "./draft";
 
 /** Hosts, image, network and pools. */
@@ -65,6 +65,7 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
     }
     checkForeign(host, findings);
     checkSoftware(host, findings);
+    checkThinPool(host, findings);
     if (accelerator === "kvm" && facts.accelerator === "qemu") {
       const message =
         "the facts say that no KVM guest starts on this host: enable virtualization there and probe again, or write qemu (emulation)";

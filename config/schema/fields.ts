@@ -88,6 +88,13 @@ export const digest = matching(
 export const absolutePath = (description: string) =>
   matching(/^\/[\w./-]*$/, "give an absolute path without spaces", description);
 
+export const lvmName = (description: string) =>
+  matching(
+    /^(?!\.\.?$)[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,99}$/,
+    "a name of LVM has letters, digits, _, +, . and -, and no - at its start",
+    description,
+  );
+
 export const country = matching(
   /^[A-Z]{2}$/,
   'give the two-letter country code in upper case, quoted because YAML 1.1 reads NO as false: "NO"',

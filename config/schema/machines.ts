@@ -130,6 +130,21 @@ export const host = z.strictObject({
     })
     .default([]),
   storage: field.absolutePath("Folder on the host for images and disks").default("/var/lib/kvmesh"),
+  lvm: z
+    .strictObject({
+      volumeGroup: field.lvmName("Volume group of the host"),
+      thinPool: field.lvmName("Thin pool in it; kvmesh makes volumes in it and never the pool itself"),
+      overcommit: z
+        .number()
+        .min(1)
+        .max(20)
+        .meta({
+          description: "Sizes of all volumes together may be so many times the pool's; 1: it can never run full",
+        })
+        .default(1),
+    })
+    .meta({ description: "Where the disks of pools with `storage: lvm-thin` are" })
+    .optional(),
   accelerator: z
     .enum(["kvm", "qemu"])
     .meta({ description: "libvirt domain type; qemu is emulation, refused in production" })
@@ -269,6 +284,13 @@ export const carvedPool = z
     vcpus: field.count("vCPUs of each machine", 1, 512),
     memory: field.bytes("Memory of each machine"),
     disk: field.bytes("Root disk of each machine"),
+    storage: z
+      .enum(["directory", "lvm-thin"])
+      .meta({
+        description:
+          "Where the machines' disks are: files in the host's `storage`, or volumes in its thin pool (`lvm`)",
+      })
+      .default("directory"),
     disks: z
       .array(dataDisk)
       .max(23)

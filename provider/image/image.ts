@@ -83,7 +83,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
     if (!seen.exists) return undefined;
     const inputs = without(known, "path", "virtualSizeBytes");
     const outputs = { path: id, virtualSizeBytes: seen.virtualSizeBytes };
-    if (lost(ctx, known.host, id, seen, known.owner)) return undefined;
+    if (lost(ctx, known.host, id, seen.sidecar?.mark, known.owner)) return undefined;
     // Written to behind our back: only then is all of it read.
     if (seen.stat === seen.sidecar?.stat) return { inputs, outputs };
     const digest = (await onHost(ctx, known.host, `hashing ${id}`, hashScript(id), { timeoutMs: 1_800_000 })).trim();

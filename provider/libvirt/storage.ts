@@ -68,11 +68,10 @@ export function adopts(at: Endpoint, path: string, seen: SeenFile, wanted: Mark)
 }
 
 /**
- * For a refresh: whether the file can't stay in the state, said as a warning. One without a mark was imported and its machine is not adopted yet,
+ * For a refresh: whether the file, or the volume, can't stay in the state, said as a warning. One without a mark was imported and its machine is not adopted yet,
  * or its mark was lost: it is what it was, and nothing of ours changes or removes it. Another stack's is not ours to speak of.
  */
-export function lost(ctx: Context, at: Endpoint, path: string, seen: SeenFile, owner: Owner): boolean {
-  const mark = seen.sidecar?.mark;
+export function lost(ctx: Context, at: Endpoint, path: string, mark: Mark | undefined, owner: Owner): boolean {
   if (isOurs(mark, owner)) return false;
   const whose = mark
     ? `belongs to stack ${mark.project}/${mark.stack} now`

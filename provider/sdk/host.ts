@@ -71,10 +71,15 @@ export class Image extends pulumi.CustomResource {
 export interface VolumeArgs {
   readonly host: EndpointArgs;
   readonly owner: OwnerArgs;
-  /** Volume name in the pool, with its ending (`web-0.qcow2`). */
+  /** File name in the folder, with its ending (`web-0.qcow2`), or name of the logical volume. */
   readonly name: string;
-  readonly storage: string;
+  /** Folder on the host; this, or thinPool. */
+  readonly storage?: string;
+  /** A thin pool of LVM that the host has. Made in it only as long as all its volumes together are no larger than `overcommit` (default 1) times the pool. */
+  readonly thinPool?: { readonly volumeGroup: string; readonly name: string; readonly overcommit?: number };
+  /** A logical volume is made of whole extents: up to 4 MiB more, by LVM's default. */
   readonly capacityBytes: number;
+  /** `raw` in a thin pool. */
   readonly format: "qcow2" | "raw";
   /** Path of the image it overlays (qcow2) or is copied from (raw); none: empty. */
   readonly base?: pulumi.Input<string>;
@@ -83,8 +88,9 @@ export interface VolumeArgs {
   readonly onDestroy?: "keep" | "remove";
 }
 
-/** A disk in a directory pool. Grows in place; shrinking or a new base replaces it, and is refused for a disk that is kept. */
+/** A disk: a file in a directory pool, or a logical volume in a thin pool. Grows in place; shrinking or a new base replaces it, and is refused for a disk that is kept. */
 export class Volume extends pulumi.CustomResource {
+  /** The file, or "/dev/<group>/<name>". */
   declare readonly path: pulumi.Output<string>;
   constructor(name: string, args: VolumeArgs, opts?: pulumi.CustomResourceOptions) {
     super("kvmesh:index:Volume", name, { ...args, path: undefined }, opts);

@@ -1,6 +1,7 @@
 import { CLAIMS } from "../blockdevice/scripts";
 import { quote } from "../core/quote";
 import { LEASES } from "../libvirt/script";
+import { reportCommand } from "../lvm/report";
 
 export interface LookOptions {
   readonly storage: string;
@@ -11,7 +12,7 @@ export interface LookOptions {
 
 /**
  * All that may carry a mark, in sections: "machine UUID" (its state, then its definition), "network UUID", "file PATH" (its sidecar),
- * "leases" (CPU, then the file's fields, tabs), "devices" (claim, then the file's fields), and "still": the machines after all that. Whose
+ * "volumes" (LVM's report, where there is LVM), "leases" (CPU, then the file's fields, tabs), "devices" (claim, then the file's fields), and "still": the machines after all that. Whose
  * it is is for the reader to see. One virsh lists, and one asks for all. A host without virsh has no machines; the rest may be there.
  */
 export function lookScript({ storage, nonce, lock }: LookOptions): string {
@@ -46,6 +47,7 @@ fields() {
     [ ! -s "$f" ] || { printf '%s\\t' "\${f#"$1"}"; cat "$f"; }
   done
 }
+if command -v lvs >/dev/null; then section volumes; ${reportCommand()} || fail 'LVM does not list its volumes'; fi
 section leases; fields ${LEASES}/cpu-
 section devices; fields ${CLAIMS}/
 `;

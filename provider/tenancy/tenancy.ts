@@ -11,6 +11,8 @@ import { isOurs } from "../libvirt/mark";
 import type { Mark } from "../libvirt/mark";
 import { LEASES, sectionsOf } from "../libvirt/script";
 import { parseSidecar } from "../libvirt/storage";
+import { reportFrom } from "../lvm/report";
+import { taggedFrom } from "../lvm/tags";
 import { parseNetworkXml } from "../network/xml";
 import { where } from "../transport/errors";
 import { lookScript } from "./scripts";
@@ -125,7 +127,24 @@ async function look(ctx: Context, { host, owner, storage }: TenancyInputs, lock:
       left.push({ what: it, machine: machineOf(mark), kept, remove: `rm ${it} ${it}.kvmesh.json` });
     }
   }
-  return [...left, ...leases(text("leases"), owner), ...claims(text("devices"), owner)];
+  return [
+    ...left,
+    ...volumes(text("volumes"), ours),
+    ...leases(text("leases"), owner),
+    ...claims(text("devices"), owner),
+  ];
+}
+
+function volumes(report: string, ours: (mark: Mark) => boolean): Left[] {
+  return (report === "" ? [] : reportFrom(report)).flatMap(({ volumeGroup, name, tags }): Left[] => {
+    const tagged = taggedFrom(tags);
+    if (!tagged || !ours(tagged.mark)) return [];
+    const { mark, condition } = tagged;
+    const what = `/dev/${volumeGroup}/${name}`;
+    return [
+      { what, machine: machineOf(mark), kept: condition === "kept", remove: `lvremove -y ${volumeGroup}/${name}` },
+    ];
+  });
 }
 
 /** One for each machine. */

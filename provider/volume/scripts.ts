@@ -1,10 +1,10 @@
 import { quote } from "../core/quote";
 import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool, sidecarText } from "../libvirt/storage";
 import type { SeenFile, Sidecar } from "../libvirt/storage";
-import type { VolumeInputs } from "./schema";
+import type { FileVolume, VolumeInputs } from "./schema";
 
 /** Makes the disk beside its place, then puts it there. compat=1.1: without it, an old qemu-img makes images that can't discard. */
-export function makeScript(volume: VolumeInputs, path: string, seen: SeenFile, sidecar: Sidecar): string {
+export function makeScript(volume: FileVolume, path: string, seen: SeenFile, sidecar: Sidecar): string {
   return `lock
 ${assertUnchanged(path, seen)}${ensurePool(volume.storage)}t="$f.new"
 trap 'rm -f "$t"' EXIT
@@ -19,11 +19,7 @@ function make({ format, base, baseFormat, capacityBytes }: VolumeInputs): string
     const options = format === "qcow2" ? "compat=1.1" : "preallocation=falloc";
     return `qemu-img create -q -f ${format} -o ${options} "$t" ${size}`;
   }
-  const checkBase = `b=${quote(base)}
-[ -e "$b" ] || fail "the image $b is not on this host"
-have=$(qemu-img info -U -f ${baseFormat ?? "raw"} --output=json "$b" | sed -n 's/^    "virtual-size": \\([0-9]*\\).*/\\1/p')
-[ "$have" -le ${size} ] || fail "the image $b holds a disk of $have bytes: a disk of ${size} is too small for it"
-`;
+  const checkBase = requireImage(base, baseFormat, capacityBytes);
   if (format === "qcow2") {
     return `${checkBase}qemu-img create -q -f qcow2 -o compat=1.1 -b "$b" -F ${baseFormat ?? "raw"} "$t" ${size}`;
   }
@@ -31,8 +27,17 @@ have=$(qemu-img info -U -f ${baseFormat ?? "raw"} --output=json "$b" | sed -n 's
 qemu-img resize -q -f raw "$t" ${size}`;
 }
 
+/** The image is there and fits: `b` is its path, `have` the size of the disk in it. */
+export function requireImage(base: string, baseFormat: VolumeInputs["baseFormat"], capacityBytes: number): string {
+  return `b=${quote(base)}
+[ -e "$b" ] || fail "the image $b is not on this host"
+have=$(qemu-img info -U -f ${baseFormat ?? "raw"} --output=json "$b" | sed -n 's/^    "virtual-size": \\([0-9]*\\).*/\\1/p')
+[ "$have" -le ${capacityBytes} ] || fail "the image $b holds a disk of $have bytes: a disk of ${capacityBytes} is too small for it"
+`;
+}
+
 /** Through libvirt when a running machine uses it: QEMU holds the image's lock, and the guest is told at once. */
-export function growScript(volume: Pick<VolumeInputs, "format" | "capacityBytes" | "storage">, path: string): string {
+export function growScript(volume: Pick<FileVolume, "format" | "capacityBytes" | "storage">, path: string): string {
   return `lock
 f=${quote(path)}
 user=

@@ -72,6 +72,45 @@ describe("NodeLayer", function () {
     }).to.deep.equal({ Tenancy: 3, Image: 3, HostKey: 6, CoreLease: 6, Volume: 6, Domain: 6, Machine: 6 });
   });
 
+  it("puts the disks of a pool into its hosts' thin pools, and gives them to the machine as block devices", async () => {
+    const plain = production();
+    const GIB = 2 ** 30;
+    const pool = { volumeGroup: "nvme", name: "machines", bytes: 900 * GIB, metadataBytes: GIB, foreignBytes: 0 };
+    const spec = {
+      ...plain,
+      hosts: plain.hosts.map((host) => ({
+        ...host,
+        lvm: { volumeGroup: "nvme", thinPool: "machines", overcommit: 1 },
+        facts: { ...host.facts, thinPools: [pool] },
+      })),
+      pools: plain.pools.map((one) =>
+        one.role === "control-plane" && one.source === "hosts" ? { ...one, storage: "lvm-thin" as const } : one,
+      ),
+    };
+    const { resources } = await declared(spec);
+    const [name] = resources.flatMap(({ type, name: of }) =>
+      type.endsWith(":Domain") && of.includes("control") ? [of] : [],
+    );
+    const disk = find(resources, "kvmesh:index:Volume", name!).inputs;
+    expect(disk).to.deep.include({
+      ...{ name, thinPool: { volumeGroup: "nvme", name: "machines", overcommit: 1 }, format: "raw" },
+      base: "/var/lib/kvmesh/base.qcow2",
+    });
+    expect(disk).not.to.have.property("storage");
+    const [system] = find(resources, "kvmesh:index:Domain", name!).inputs["disks"] as object[];
+    expect(system).to.deep.include({ type: "block", format: "raw", target: "vda" });
+    const worker = resources.find(({ type, name: of }) => type.endsWith(":Volume") && of.includes("worker"))!.inputs;
+    expect(worker).to.deep.include({ storage: "/var/lib/kvmesh", format: "qcow2" });
+    const small = spec.hosts.map((host) => ({
+      ...host,
+      facts: { ...host.facts, thinPools: [{ ...pool, bytes: GIB }] },
+    }));
+    await declared({ ...spec, hosts: small }).then(
+      () => expect.fail("it is too small"),
+      (error: unknown) => expect(error).to.be.instanceOf(PlacementError),
+    );
+  });
+
   it("has whatever is on a host depend on the stack's tenancy there, so that this is deleted last and finds what is left", async () => {
     const { resources } = await declared(production());
     const domains = resources.filter(({ type }) => type === "kvmesh:index:Domain");

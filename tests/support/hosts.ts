@@ -43,6 +43,7 @@ export function factsOf({ nodes, coresPerNode, threadsPerCore, gibPerNode }: Sha
     hugepages: [],
     disks: [],
     storage: { path: "/var/lib/kvmesh", bytes: 1000 * GIB, availableBytes: 900 * GIB },
+    thinPools: [],
     foreign: [],
     stealPercent: 0,
   };

@@ -23,15 +23,15 @@ describe("npm run capacity", () => {
     memoryBytes: 16 * GIB,
     nodes: [0],
   };
-  const declare = (count: number): void => {
+  const declare = (count: number, ofPool: object = {}, ofHost: object = {}): void => {
     const endpoint = { address: "192.0.2.1", hostKey: exampleHostKey() };
     const config = {
       "kvmesh:environment": "development",
       "kvmesh:ssh": { authorizedKeys: [`${exampleHostKey()} ops`] },
-      "kvmesh:hosts": { a: { endpoint, location: { country: "NO", site: "Oslo" } } },
+      "kvmesh:hosts": { a: { endpoint, location: { country: "NO", site: "Oslo" }, ...ofHost } },
       "kvmesh:image": { name: "b.qcow2", file: "b.qcow2", digest: `sha256:${"0".repeat(64)}` },
       "kvmesh:network": { bridge: "br0", cidr: "10.0.10.0/24" },
-      "kvmesh:pools": { control: { ...pool, count } },
+      "kvmesh:pools": { control: { ...pool, ...ofPool, count } },
       "kvmesh:kubernetes": { version: "1.34.2", endpoint: "10.0.10.10:6443" },
     };
     fs.writeFileSync(path.join(checkout, "Pulumi.test.yaml"), stringify({ config }));
@@ -97,5 +97,26 @@ describe("npm run capacity", () => {
     const { code, text } = run("--state", "none");
     expect(code).to.equal(1);
     expect(text).to.contain("No place for 6:").and.contain("test-control-8 (pool control) fits on no host");
+  });
+
+  it("compares thin pools with the disks that are declared for them, and these are no part of the folder", () => {
+    const thinPools = [
+      {
+        ...{ volumeGroup: "nvme", name: "machines", bytes: 100 * GIB, metadataBytes: GIB, foreignBytes: 10 * GIB },
+        ...{ dataPercent: 12.5, metadataPercent: 3.1 },
+      },
+    ];
+    const facts = factsOf({ nodes: 1, coresPerNode: 8, threadsPerCore: 2, gibPerNode: 64 });
+    fs.writeFileSync(path.join(checkout, "facts/a.json"), formatFacts({ ...facts, thinPools }));
+    declare(2, { storage: "lvm-thin" }, { lvm: { volumeGroup: "nvme", thinPool: "machines" } });
+    const [host] = (JSON.parse(run("--json", "--state", "none").text) as Capacity).hosts;
+    expect(host!.thinPool).to.deep.equal({
+      ...{ name: "nvme/machines", total: 100 * GIB, dataPercent: 12.5, metadataPercent: 3.1 },
+      ...{ offered: 90 * GIB, taken: 80 * GIB, free: 10 * GIB },
+    });
+    expect(host!.storage.planned).to.equal(0);
+    expect(run("--state", "none").text).to.contain(
+      "thin pool nvme/machines, 100 GiB: disks of 80.0 GiB of 90.0 GiB, 10.0 GiB free; when probed, 12.5 % of data and 3.1 % of metadata written",
+    );
   });
 });

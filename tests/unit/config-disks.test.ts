@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { dataDisks } from "../../components/nodes/data-disk";
-import { machineRequests } from "../../components/nodes/node-layer";
+import { machineRequests } from "../../components/nodes/machine-requests";
+import { place, PlacementError } from "../../components/nodes/placement";
+import { checkThinPools } from "../../components/nodes/thin-pools";
 import { problemsOf, specOf, STACK_FACTS } from "../support/stack";
 
 const at = "pools.control.disks";
@@ -136,6 +138,51 @@ describe("data disks in the stack file", () => {
       expect(found(etcd(device()), "mounted on /")).to.deep.equal([
         'pools.control.disks[0].devices[0].id: found "/dev/disk/by-id/nvme-one"; the facts of a say that it is mounted on /: the host needs it itself',
       ]);
+    });
+  });
+
+  describe("in a thin pool", () => {
+    const lvm = { volumeGroup: "nvme", thinPool: "machines" };
+    const GIB = 2 ** 30;
+    const facts: typeof STACK_FACTS = {
+      ...STACK_FACTS,
+      thinPools: [
+        { volumeGroup: "nvme", name: "machines", bytes: 200 * GIB, metadataBytes: GIB, foreignBytes: 20 * GIB },
+      ],
+    };
+    const thin = { "hosts.a.lvm": lvm, "pools.control.storage": "lvm-thin", "pools.worker.storage": "lvm-thin" };
+
+    it("are refused with each fault at its path", () => {
+      expect(specOf(thin, [], facts).hosts[0]!.lvm).to.deep.equal({ ...lvm, overcommit: 1 });
+      expect(problemsOf({ "pools.worker.storage": "lvm-thin" }, facts)).to.deep.equal([
+        'pools.worker.storage: found "lvm-thin"; these hosts of the pool have no thin pool: a. Give each its lvm.volumeGroup and lvm.thinPool, or the pool other hosts',
+      ]);
+      const [unknown] = problemsOf({ ...thin, "hosts.a.lvm": { ...lvm, thinPool: "other" } }, facts);
+      expect(unknown).to.contain(
+        'hosts.a.lvm.thinPool: found "nvme/other"; the facts of this host (facts/a.json) have no such thin pool, they know nvme/machines: correct it',
+      );
+      expect(problemsOf(thin)[0]).to.contain("they know none").and.contain("npm run facts -- a");
+      const disks = [{ name: "etcd", size: "1GiB", format: "qcow2" }];
+      expect(problemsOf({ ...thin, [at]: disks }, facts)).to.deep.equal([
+        'pools.control.disks[0].format: found "qcow2"; a logical volume is raw: leave it out',
+      ]);
+    });
+
+    it("that are together larger than the pool are refused before anything is planned, unless told", () => {
+      const check = (changes: object): void => {
+        const { hosts, pools } = specOf({ ...thin, ...changes }, [], facts);
+        checkThinPools(hosts, pools, "dev", place(hosts, machineRequests(pools, "dev")));
+      };
+      // 3 × 40 GiB of 180 GiB.
+      check({});
+      check({ [at]: [{ name: "etcd", size: "60GiB" }] });
+      const more = { [at]: [{ name: "etcd", size: "61GiB" }] };
+      expect(() => check(more)).to.throw(
+        PlacementError,
+        "host a: the disks of its machines are 181.0 GiB together, and its thin pool nvme/machines has 200.0 GiB, of which 180.0 GiB may be this stack's",
+      );
+      check({ ...more, "hosts.a.lvm": { ...lvm, overcommit: 1.5 } });
+      check({ ...more, "pools.worker.storage": "directory" });
     });
   });
 });

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { place } from "../../components/nodes";
-import { machineRequests } from "../../components/nodes/node-layer";
+import { machineRequests } from "../../components/nodes/machine-requests";
 import { cpusToIsolate, hugepagesOf, shownByFacts } from "../../config/preparation";
 import { formatProblem, type Problem } from "../../config";
 import { problemsOf, specOf, STACK_FACTS } from "../support/stack";

@@ -1,7 +1,9 @@
-import { machineRequests } from "../../components/nodes/node-layer";
+import { machineRequests } from "../../components/nodes/machine-requests";
+import { diskBytes, thinPoolShare } from "../../components/nodes/thin-pools";
 import { ledgerOf, type HostLedger } from "../../components/nodes/ledger";
 import { settle, type Placed, type Settled } from "../../components/nodes/placement";
 import type { CarvedPoolSpec, HostSpec, StackSpec } from "../../config/spec";
+import { without } from "../../provider/core/values";
 import { formatCpuSet } from "../../config/units";
 
 /** What each host has, and who has it: from stack file, facts and state. Sizes are bytes; CPU lists are as Linux writes them. */
@@ -28,6 +30,13 @@ export interface HostCapacity {
     readonly available: number;
     readonly planned: number;
   };
+  /** The host's thin pool, where it has one in the stack file: sizes of volumes, and what was written to them when the host was probed. */
+  readonly thinPool?: {
+    readonly name: string;
+    readonly total: number;
+    readonly dataPercent?: number;
+    readonly metadataPercent?: number;
+  } & Share;
   readonly nodes: readonly { readonly node: number; readonly freeCores: number; readonly freeMemory: number }[];
   readonly takers: readonly Taker[];
   readonly disks: readonly { readonly name: string; readonly bytes: number; readonly use: string }[];
@@ -87,12 +96,23 @@ function hostCapacity(host: HostSpec, spec: StackSpec, placed: readonly Placed[]
       path: facts.storage.path,
       total: facts.storage.bytes,
       available: facts.storage.availableBytes,
-      planned: takers.reduce((sum, taker) => sum + (taker.kind === "planned" ? taker.disk : 0), 0),
+      planned: takers.reduce((sum, { kind, file }) => sum + (kind === "planned" ? file : 0), 0),
     },
+    ...thinPool(host, spec, settled),
     nodes: left.nodes.map(({ node, free, freeMemory }) => ({ node, freeCores: free.length, freeMemory })),
-    takers,
+    takers: takers.map((taker) => without(taker, "file")),
     disks: facts.disks.map(({ name, bytes, use }) => ({ name, bytes, use })),
   };
+}
+
+function thinPool(host: HostSpec, spec: StackSpec, { placements }: Settled): Pick<HostCapacity, "thinPool"> {
+  const found = thinPoolShare(host, spec.pools, spec.clusterName, [...placements.values()]);
+  if (!found) return {};
+  const { name, total, offered, taken } = found;
+  const { dataPercent, metadataPercent } = host.facts.thinPools.find(
+    (pool) => `${pool.volumeGroup}/${pool.name}` === name,
+  )!;
+  return { thinPool: { name, total, dataPercent, metadataPercent, ...share(offered, offered - taken) } };
 }
 
 const cores = ({ nodes }: HostLedger): number => nodes.reduce((sum, { free }) => sum + free.length, 0);
@@ -102,40 +122,44 @@ function share(offered: number, free: number): Share {
   return { offered, taken: offered - free, free };
 }
 
-function othersOn({ housekeeping, facts }: HostSpec): Taker[] {
-  const host: Taker = {
+/** With what of its disk is in the storage folder. */
+type Counted = Taker & { readonly file: number };
+
+function othersOn({ housekeeping, facts }: HostSpec): Counted[] {
+  const host: Counted = {
     name: "(the host itself)",
     kind: "housekeeping",
     cpus: formatCpuSet(housekeeping),
     memory: 0,
     disk: 0,
+    file: 0,
   };
-  const foreign = facts.foreign.map(({ name, cpus, floating, memoryBytes }): Taker => {
+  const foreign = facts.foreign.map(({ name, cpus, floating, memoryBytes }): Counted => {
     const where = [...(cpus.length > 0 ? [formatCpuSet(cpus)] : []), ...(floating > 0 ? ["floating"] : [])];
-    return { name, kind: "foreign", cpus: where.join(" and "), memory: memoryBytes, disk: 0 };
+    return { name, kind: "foreign", cpus: where.join(" and "), memory: memoryBytes, disk: 0, file: 0 };
   });
   return [host, ...foreign];
 }
 
-function oursOn(host: HostSpec, spec: StackSpec, placed: readonly Placed[], { placements }: Settled): Taker[] {
+function oursOn(host: HostSpec, spec: StackSpec, placed: readonly Placed[], { placements }: Settled): Counted[] {
   const carved = spec.pools.filter((pool): pool is CarvedPoolSpec => pool.source === "hosts");
   const poolOf = new Map(
     carved.flatMap((pool) => machineRequests([pool], spec.clusterName).map(({ name }) => [name, pool] as const)),
   );
   const known = new Map(placed.map((entry) => [entry.name, entry]));
   const here = [...placements.values()].filter((placement) => placement.host === host.name);
-  const wanted = here.map(({ name, cpus }): Taker => {
+  const wanted = here.map(({ name, cpus }): Counted => {
     const pool = poolOf.get(name)!;
-    // Devices are no part of the storage folder.
-    const files = pool.disks.filter(({ devices }) => devices === undefined);
-    const disk = pool.disk + files.reduce((sum, { size = 0 }) => sum + size, 0);
+    const disk = diskBytes(pool);
+    const file = pool.storage === "directory" ? disk : 0;
     const kind = known.get(name)?.host === host.name ? "runs" : "planned";
-    return { name, kind, cpus: cpus.length === 0 ? "floating" : formatCpuSet(cpus), memory: pool.memory, disk };
+    return { name, kind, cpus: cpus.length === 0 ? "floating" : formatCpuSet(cpus), memory: pool.memory, disk, file };
   });
   const leaving = placed
     .filter(({ name, host: at }) => at === host.name && placements.get(name)?.host !== host.name)
-    .map(({ name, cpus }): Taker => {
-      return { name, kind: "leaves", cpus: cpus.length === 0 ? "floating" : formatCpuSet(cpus), memory: 0, disk: 0 };
+    .map(({ name, cpus }): Counted => {
+      const list = cpus.length === 0 ? "floating" : formatCpuSet(cpus);
+      return { name, kind: "leaves", cpus: list, memory: 0, disk: 0, file: 0 };
     });
   return [...wanted, ...leaving].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
 }

@@ -13,7 +13,8 @@ export function capacityTable(capacity: Capacity): string {
     const disks = host.disks.map(({ name, bytes, use }) => `  disk ${name}, ${size(bytes)}: ${use || "not in use"}`);
     const day = host.probedAt.slice(0, 10);
     const head = `${host.host} (probed ${day}): ${host.cores.total} cores, of which ${host.cores.housekeeping} for the host, ${host.cores.foreign} of others, ${host.cores.taken} for machines`;
-    return [head, indent(table(["who", "what", "CPUs", "memory", "disk"], rows, [3, 4])), ...disks].join("\n");
+    const pool = host.thinPool ? [thinPoolLine(host.thinPool)] : [];
+    return [head, indent(table(["who", "what", "CPUs", "memory", "disk"], rows, [3, 4])), ...pool, ...disks].join("\n");
   });
   const missing = misfits.length === 0 ? [] : [`No place for ${misfits.length}:\n${indent(misfits.join("\n"))}`];
   return [`Stack ${stack}`, summary, ...details, ...missing].join("\n\n");
@@ -47,6 +48,23 @@ function sumRow(hosts: readonly HostCapacity[]): string[] {
     size(sum(({ storage }) => storage.total)),
     "",
   ];
+}
+
+function thinPoolLine({
+  name,
+  total,
+  offered,
+  taken,
+  free,
+  dataPercent,
+  metadataPercent,
+}: NonNullable<HostCapacity["thinPool"]>): string {
+  const room = free < 0 ? `${size(-free)} too little` : `${size(free)} free`;
+  const used =
+    dataPercent === undefined
+      ? "not active"
+      : `${dataPercent} % of data and ${metadataPercent ?? 0} % of metadata written`;
+  return `  thin pool ${name}, ${size(total)}: disks of ${size(taken)} of ${size(offered)}, ${room}; when probed, ${used}`;
 }
 
 const KINDS: Readonly<Record<Taker["kind"], string>> = {

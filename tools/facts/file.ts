@@ -14,13 +14,14 @@ export function formatFacts(facts: HostFacts): string {
 function oneLine(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(oneLine).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).map(([key, field]) => `${JSON.stringify(key)}: ${oneLine(field)}`);
+  const given = Object.entries(value).filter(([, field]) => field !== undefined);
+  const fields = given.map(([key, field]) => `${JSON.stringify(key)}: ${oneLine(field)}`);
   return `{ ${fields.join(", ")} }`;
 }
 
 /**
  * What is different now, one line each, in words: "isolated CPUs: none → 1-31". What changes from minute to minute is no
- * difference: the time of the probe, steal over its seconds, free memory, free space of the storage folder.
+ * difference: the time of the probe, steal over its seconds, free memory, free space of the storage folder and of thin pools.
  */
 export function changedFacts(before: HostFacts, after: HostFacts): readonly string[] {
   const [old, now] = [inWords(before), inWords(after)];
@@ -55,6 +56,10 @@ function inWords(facts: HostFacts): ReadonlyMap<string, string> {
         ] as const,
     ),
     ["storage", `${facts.storage.path}, ${gib(facts.storage.bytes)}`],
+    ...facts.thinPools.map(
+      ({ volumeGroup, name, bytes, foreignBytes }) =>
+        [`thin pool ${volumeGroup}/${name}`, `${gib(bytes)}, volumes of others ${gib(foreignBytes)}`] as const,
+    ),
     ...facts.foreign.map((machine) => [`machine ${machine.name} (${machine.uuid})`, foreignText(machine)] as const),
   ]);
 }

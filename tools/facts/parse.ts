@@ -1,6 +1,15 @@
-import { FACTS_SCHEMA, parseFacts, type CpuFacts, type DiskFacts, type HostFacts } from "../../config/facts";
+import {
+  FACTS_SCHEMA,
+  parseFacts,
+  type CpuFacts,
+  type DiskFacts,
+  type HostFacts,
+  type ThinPoolFacts,
+} from "../../config/facts";
 import { parseCpuSet } from "../../config/units";
 import { UserError } from "../../provider/core/kind";
+import { reportFrom } from "../../provider/lvm/report";
+import { taggedFrom } from "../../provider/lvm/tags";
 import { stealPercent } from "../../provider/machine/probe";
 import { parseAnswers } from "../../provider/node/answers";
 import { foreignFrom, type HostCpus } from "./foreign";
@@ -47,6 +56,7 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
       .filter((pages) => pages.count > 0),
     disks: disks(answers.get("disks") ?? "", byId(answers.get("byId"))),
     storage: { path: storage, bytes: storageBytes, availableBytes: storageAvailable },
+    thinPools: thinPools(answers.get("volumes") ?? ""),
     foreign: foreign(host, answers.get("foreign"), {
       cpus: online.map(({ cpu }) => cpu),
       defaultHugepageBytes: Number(answers.get("defaultHugepage") || 2048) * 1024,
@@ -145,6 +155,20 @@ function disks(text: string, links: ReadonlyMap<string, string>): DiskFacts[] {
       bytes: Number(device.size),
       byId: links.get(device.name) ?? "",
       use: useOf(device),
+    }));
+}
+
+/** Only root is shown them; a host without LVM has none. */
+function thinPools(report: string): ThinPoolFacts[] {
+  if (!report.startsWith("{")) return [];
+  const volumes = reportFrom(report);
+  return volumes
+    .filter(({ type }) => type === "thin-pool")
+    .map(({ volumeGroup, name, bytes, metadataBytes, dataPercent, metadataPercent }) => ({
+      ...{ volumeGroup, name, bytes, metadataBytes, dataPercent, metadataPercent },
+      foreignBytes: volumes
+        .filter((volume) => volume.volumeGroup === volumeGroup && volume.pool === name && !taggedFrom(volume.tags))
+        .reduce((sum, volume) => sum + volume.bytes, 0),
     }));
 }
 

@@ -1,5 +1,6 @@
 import { quote } from "../../provider/core/quote";
 import { KVM_GUEST } from "../../provider/libvirt/kvm-guest";
+import { reportCommand } from "../../provider/lvm/report";
 import { ASK } from "../../provider/node/answers";
 
 /**
@@ -59,6 +60,8 @@ ask storage
 d=${quote(storage)}
 while [ ! -d "$d" ]; do d=$(dirname "$d"); done
 df -B1 --output=size,avail "$d" | tail -n 1
+ask volumes
+if command -v lvs >/dev/null; then ${reportCommand()} 2>/dev/null; fi
 ask foreign
 if [ "$libvirt" = missing ]; then
   # Those that nobody can list.

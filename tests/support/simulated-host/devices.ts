@@ -37,6 +37,8 @@ const about = (suffix: string): string =>
 /** lsblk, wipefs and blkid of the devices above; every other one is none. */
 export const deviceTools: Readonly<Record<string, string>> = {
   lsblk: `#!/bin/sh\n${about("")}[ -e "$f" ] || { echo "lsblk: $last: not a block device" >&2; exit 32; }\ncase "$*" in *SERIAL*) sed -n 2p "$f" ;; *) sed -n 1p "$f" ;; esac\n`,
+  // blockdev --getsize64 DEVICE
+  blockdev: `#!/bin/sh\nexec stat -c %s "$2"\n`,
   wipefs: `#!/bin/sh\n${about(".signature")}[ ! -e "$f" ] || cat "$f"\n`,
   blkid: `#!/bin/sh\n${about(".signature")}[ -s "$f" ] || exit 2\ncat "$f"\n`,
 };

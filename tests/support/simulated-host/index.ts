@@ -10,6 +10,7 @@ import type { Endpoint } from "../../../provider/transport/transport";
 import { addDevice, sign } from "./devices";
 import type { SimulatedDevice } from "./devices";
 import { installHardware } from "./hardware";
+import { addVolumeGroup, lvm } from "./lvm";
 import { SshServer } from "./ssh-server";
 import type { SshServerOptions } from "./ssh-server";
 import { qemuImg } from "./qemu-img";
@@ -28,6 +29,8 @@ export interface SimulatedHostOptions {
   readonly commands?: Readonly<Record<string, string>>;
   readonly server?: SshServerOptions;
 }
+
+const LVM = ["lvs", "lvcreate", "lvchange", "lvextend", "lvremove"];
 
 interface Gate {
   /** `virsh start` waits for it. */
@@ -66,9 +69,11 @@ export class SimulatedHost {
       },
       "qemu-img": qemuImg,
       isoinfo,
+      ...Object.fromEntries(LVM.map((name) => [name, (args: readonly string[]) => lvm(root, name, args)])),
     });
     await toolServer.listen();
-    installTools(root, toolServer, { ...tools, ...options.commands });
+    const stubs = Object.fromEntries(LVM.map((name) => [name, toolServer.stub(name)]));
+    installTools(root, toolServer, { ...tools, ...stubs, ...options.commands });
     const server = new SshServer(root, host.private, client.public, options.server ?? {});
     await server.listen();
     return new SimulatedHost(root, server, toolServer, gate, host.public.split(" ", 2).join(" "), identityFile);
@@ -87,6 +92,11 @@ export class SimulatedHost {
 
   addDevice(device: SimulatedDevice): void {
     addDevice(this.root, device);
+  }
+
+  /** An empty volume group of LVM. */
+  addVolumeGroup(name: string): void {
+    addVolumeGroup(this.root, name);
   }
 
   /** Puts a signature on a device, as `mkfs` does; empty: takes it away. */

@@ -47,7 +47,12 @@ export function qemuImg(args: readonly string[]): Answer {
       });
       return done();
     case "convert":
-      if (read(file).format === "raw") fs.copyFileSync(file, second);
+      // Into a device that is there: it keeps its size.
+      if (args.includes("-n")) {
+        if (options.get("-f") !== read(file).format)
+          return failed(`Could not open '${file}': Image is not in ${options.get("-f")} format`);
+        copyInto(second, fs.readFileSync(file));
+      } else if (read(file).format === "raw") fs.copyFileSync(file, second);
       else write(second, { format: options.get("-O") ?? "raw", "virtual-size": read(file)["virtual-size"] });
       return done();
     case "resize":
@@ -59,6 +64,16 @@ export function qemuImg(args: readonly string[]): Answer {
     default:
       return failed(`Command not found: ${command}`);
   }
+}
+
+/** Blocks of zeros are not written. */
+function copyInto(device: string, content: Buffer): void {
+  const file = fs.openSync(device, "r+");
+  for (let at = 0; at < content.length; at += 65536) {
+    const block = content.subarray(at, at + 65536);
+    if (block.some((byte) => byte !== 0)) fs.writeSync(file, block, 0, block.length, at);
+  }
+  fs.closeSync(file);
 }
 
 function done(stdout = ""): Answer {

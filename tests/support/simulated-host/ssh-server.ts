@@ -12,7 +12,8 @@ export interface SshServerOptions {
 }
 
 /** Places of a host that scripts name absolutely; they are found below the simulated root instead. */
-const HOST_PATHS = /(?<![\w/.-])\/(var\/lib|dev\/disk|run|proc|sys|etc|opt|srv|usr\/local|home|root)(?=\/|$|\s|['"])/gm;
+const HOST_PATHS =
+  /(?<![\w/.-])\/(var\/lib|dev\/disk|dev\/contract|run|proc|sys|etc|opt|srv|usr\/local|home|root)(?=\/|$|\s|['"])/gm;
 
 /** The SSH side of a simulated host. */
 export class SshServer {

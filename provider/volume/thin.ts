@@ -1,0 +1,174 @@
+import type { Owner } from "../core/check";
+import { differences } from "../core/diff";
+import { importingOwner, parseImportId } from "../core/import-id";
+import { UserError } from "../core/kind";
+import type { Context, Seen } from "../core/kind";
+import { without } from "../core/values";
+import { isOurs, markOf, ownerOf, refusal } from "../libvirt/mark";
+import { onHost } from "../libvirt/script";
+import { lost } from "../libvirt/storage";
+import { reportFrom } from "../lvm/report";
+import type { LogicalVolume } from "../lvm/report";
+import { taggedFrom } from "../lvm/tags";
+import type { Tagged } from "../lvm/tags";
+import { where } from "../transport/errors";
+import type { Endpoint } from "../transport/transport";
+import { refuseSmaller } from "./disks";
+import type { Disks } from "./disks";
+import type { ThinVolume, VolumeInputs, VolumeOutputs } from "./schema";
+import { growThinScript, lookScript, makeThinScript, markThinScript, pathOf, removeThinScript } from "./thin-scripts";
+
+/** The volume as it is, and whose. */
+interface Found {
+  readonly lv: LogicalVolume;
+  /** Undefined: it is not of kvmesh. */
+  readonly tagged: Tagged | undefined;
+}
+
+/**
+ * A logical volume in a thin pool of LVM, with its mark in LVM's own metadata: it is never there without one. One that was not written to
+ * its end counts as not there, and is made anew by the resource that it was for.
+ */
+export const thinDisks: Disks<ThinVolume> = {
+  async create(ctx, inputs) {
+    const { host, owner, name } = inputs;
+    const path = pathOf(inputs);
+    const mark = markOf(owner, ctx.urn);
+    const found = await find(ctx, inputs);
+    if (found) {
+      const refused = refusal(path, found.tagged?.mark, mark);
+      if (refused !== undefined) throw new UserError(`${where(host)}: ${refused}`);
+    }
+    if (found && found.tagged?.condition !== "writing") {
+      const { lv, tagged } = found;
+      refuseOther(inputs, path, lv);
+      if (inputs.onDestroy === "keep") ctx.warn(`disk ${name} was kept: what it holds is used again`);
+      if (tagged?.condition === "kept")
+        await onHost(ctx, host, `disk ${name}`, markThinScript(inputs, lv, { mark, condition: "ready" }));
+      if (lv.bytes < inputs.capacityBytes) await grow(ctx, inputs);
+      return { id: path, outputs: { path } };
+    }
+    if (inputs.base !== undefined) ctx.progress(`writing the image to ${path}`);
+    await onHost(ctx, host, `disk ${name}`, makeThinScript(inputs, mark), { timeoutMs: 1_800_000 });
+    return { id: path, outputs: { path } };
+  },
+
+  async read(ctx, id, known) {
+    const found = await find(ctx, known);
+    if (!found || found.tagged?.condition === "writing") return undefined;
+    if (lost(ctx, known.host, id, found.tagged?.mark, known.owner)) return undefined;
+    const { lv } = found;
+    if (lv.health !== "") ctx.warn(`${where(known.host)}: ${id} is not well: LVM says ${lv.health}`);
+    if (!lv.active)
+      ctx.warn(`${where(known.host)}: ${id} is not active, and its machine can't start: lvchange -ay ${lvName(lv)}`);
+    const thinPool = { ...known.thinPool, name: lv.pool };
+    const capacityBytes = lv.bytes === wholeExtents(known.capacityBytes, lv) ? known.capacityBytes : lv.bytes;
+    return { inputs: { ...without(known, "path"), thinPool, capacityBytes }, outputs: { path: id } };
+  },
+
+  async update(ctx, id, olds, news) {
+    const found = await find(ctx, news);
+    if (!found) throw new UserError(`${where(news.host)}: ${id} is gone: run \`pulumi refresh\``);
+    const { lv, tagged } = found;
+    if (!tagged || !isOurs(tagged.mark, olds.owner))
+      throw new UserError(`${where(news.host)}: ${id} is not ours any more; it is left untouched`);
+    if (differences("owner", olds.owner, news.owner).length > 0) {
+      const mark = markOf(news.owner, ctx.urn);
+      const { condition } = tagged;
+      await onHost(ctx, news.host, `marking disk ${news.name}`, markThinScript(news, lv, { mark, condition }));
+    }
+    if (lv.bytes < news.capacityBytes) await grow(ctx, news);
+    return { path: id };
+  },
+
+  async delete(ctx, id, state) {
+    const found = await find(ctx, state);
+    if (!found) return;
+    const { lv, tagged } = found;
+    if (!tagged || !isOurs(tagged.mark, state.owner)) {
+      ctx.warn(`${where(state.host)}: ${id} is not ours any more; it is left untouched`);
+      return;
+    }
+    if (state.onDestroy === "keep") {
+      const kept: Tagged = { ...tagged, condition: "kept" };
+      await onHost(ctx, state.host, `keeping disk ${state.name}`, markThinScript(state, lv, kept));
+      ctx.warn(
+        `${where(state.host)}: disk ${id} is kept with all that it holds; the next \`pulumi up\` of the same machine has it again. ` +
+          `To remove it for good, on the host: lvremove ${lvName(lv)}`,
+      );
+      return;
+    }
+    await onHost(ctx, state.host, `removing disk ${state.name}`, removeThinScript(state, lv));
+  },
+
+  import: importThin,
+};
+
+/** The whole group is read: a volume that is not in it is gone, and a group that is not there is an error and not a disk that is gone. */
+async function find(ctx: Context, volume: ThinVolume): Promise<Found | undefined> {
+  return findIn(ctx, volume.host, volume.thinPool.volumeGroup, volume.name);
+}
+
+async function findIn(ctx: Context, host: Endpoint, volumeGroup: string, name: string): Promise<Found | undefined> {
+  const doing = `looking at ${volumeGroup}/${name}`;
+  const report = reportFrom(await onHost(ctx, host, doing, lookScript(volumeGroup), { timeoutMs: 60_000 }));
+  const lv = report.find((one) => one.name === name);
+  return lv && { lv, tagged: taggedFrom(lv.tags) };
+}
+
+/** After a change of marks the volume is seen anew, because the script compares what was seen. */
+async function grow(ctx: Context, volume: ThinVolume): Promise<void> {
+  const found = await find(ctx, volume);
+  if (!found) throw new UserError(`${where(volume.host)}: ${pathOf(volume)} is gone: run \`pulumi refresh\``);
+  await onHost(ctx, volume.host, `growing disk ${volume.name}`, growThinScript(volume, found.lv));
+}
+
+/** A volume of this resource from before that is not what it is declared to be now. */
+function refuseOther(inputs: ThinVolume, path: string, lv: LogicalVolume): void {
+  const what = `${where(inputs.host)}: ${path} is there from before`;
+  const { volumeGroup, name } = inputs.thinPool;
+  if (lv.pool !== name)
+    throw new UserError(
+      `${what} in ${lv.pool === "" ? "no thin pool" : `the thin pool ${lv.pool}`}, declared is ${volumeGroup}/${name}: declare that, or remove it`,
+    );
+  if (lv.bytes !== wholeExtents(inputs.capacityBytes, lv)) refuseSmaller(inputs, what, lv.bytes);
+}
+
+/** LVM makes volumes of whole extents: what was asked for may be a little less than what is there. */
+function wholeExtents(bytes: number, { extentBytes }: LogicalVolume): number {
+  return Math.ceil(bytes / extentBytes) * extentBytes;
+}
+
+function lvName({ volumeGroup, name }: LogicalVolume): string {
+  return `${volumeGroup}/${name}`;
+}
+
+/** By "HOST:/dev/GROUP/NAME". Which image it was copied from is known to nobody. */
+async function importThin(ctx: Context, id: string): Promise<Seen<VolumeInputs, VolumeOutputs> | undefined> {
+  const { host, rest: path } = parseImportId(ctx, id, "/dev/GROUP/NAME");
+  const [, volumeGroup, name] = /^\/dev\/([A-Za-z0-9_+.-]+)\/([A-Za-z0-9_+.-]+)$/.exec(path) ?? [];
+  if (volumeGroup === undefined || name === undefined)
+    throw new UserError(`the import ID ${JSON.stringify(id)} names no logical volume: /dev/GROUP/NAME`);
+  const found = await findIn(ctx, host, volumeGroup, name);
+  if (!found) return undefined;
+  const { lv, tagged } = found;
+  if (lv.type !== "thin")
+    throw new UserError(`${where(host)}: ${path} is of the type ${lv.type}: only a thin volume is imported as a disk`);
+  const own = importingOwner(ctx);
+  const owner = ownerOfFound(ctx, `${where(host)}: ${path}`, tagged, own);
+  const inputs: ThinVolume = {
+    ...{ host, owner, name, thinPool: { volumeGroup, name: lv.pool, overcommit: 1 } },
+    ...{ capacityBytes: lv.bytes, format: "raw", onDestroy: "keep" },
+  };
+  return { id: path, inputs, outputs: { path } };
+}
+
+/** One of another stack is refused; one without a mark is read, with a warning, because nothing of ours will touch it. */
+function ownerOfFound(ctx: Context, what: string, tagged: Tagged | undefined, own: Owner): Owner {
+  if (!tagged) {
+    ctx.warn(`${what} has no mark of kvmesh: it is imported, but nothing changes or removes it`);
+    return own;
+  }
+  if (isOurs(tagged.mark, own)) return ownerOf(tagged.mark);
+  throw new UserError(`${what} belongs to stack ${tagged.mark.project}/${tagged.mark.stack}: it is left there`);
+}

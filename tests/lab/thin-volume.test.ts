@@ -1,0 +1,31 @@
+import { expect } from "chai";
+import { SshTransport } from "../../provider/transport/ssh";
+import { thinContract } from "../support/thin-contract";
+import { startThinGuest, type ThinGuest } from "../support/thin-guest";
+
+if (process.platform === "linux" && process.getuid?.() === 0) {
+  describe("a real thin pool keeps the contract", () => {
+    let guest: ThinGuest;
+    let transport: SshTransport;
+    before(async () => {
+      guest = await startThinGuest((line) => void process.stdout.write(`    ${line}\n`));
+      transport = new SshTransport({ identityFile: guest.identityFile, connectTimeoutSeconds: 10, attempts: 2 });
+      await guest.ready(transport);
+    });
+    after(async () => {
+      transport.close();
+      await guest.stop();
+    });
+    const shell = async (script: string): Promise<string> => {
+      const result = await transport.script(guest.endpoint, script);
+      expect(result.code, result.stderr).to.equal(0);
+      return result.stdout.trim();
+    };
+
+    thinContract(() => ({ endpoint: guest.endpoint, transport, shell }));
+  });
+} else {
+  describe("a real thin pool keeps the contract", () => {
+    it.skip("needs root on Linux for an emulated machine");
+  });
+}
