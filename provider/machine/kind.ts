@@ -3,11 +3,11 @@ import { changesOf } from "../core/diff";
 import { UserError, type Context, type Kind } from "../core/kind";
 import { repeatable, whenUnreachable } from "../node/reach";
 import { parseProbe, probeScript } from "./probe";
-import { machineArgs, refuseUnfit, type Evidence, type MachineInputs } from "./schema";
+import { machineArgs, refuseUnfit, type Inventory, type MachineInputs } from "./schema";
 import { unmet } from "./verify";
 
 export interface MachineOutputs {
-  readonly evidence: Evidence;
+  readonly inventory: Inventory;
 }
 
 /**
@@ -17,7 +17,7 @@ export interface MachineOutputs {
 export const machineKind: Kind<MachineInputs, MachineOutputs> = {
   token: "kvmesh:index:Machine",
   args: machineArgs,
-  outputs: { evidence: "volatile" },
+  outputs: { inventory: "volatile" },
 
   check: checkWith(machineArgs),
 
@@ -37,7 +37,7 @@ export const machineKind: Kind<MachineInputs, MachineOutputs> = {
       bootTimeoutSeconds: "record",
     }),
 
-  create: async (ctx, inputs) => ({ id: inputs.name, outputs: { evidence: await verified(ctx, inputs) } }),
+  create: async (ctx, inputs) => ({ id: inputs.name, outputs: { inventory: await verified(ctx, inputs) } }),
 
   async read(ctx, id, known) {
     if (known === undefined) {
@@ -46,30 +46,30 @@ export const machineKind: Kind<MachineInputs, MachineOutputs> = {
     return whenUnreachable(
       ctx,
       known.name,
-      { inputs: inputsOf(known), outputs: { evidence: known.evidence } },
+      { inputs: inputsOf(known), outputs: { inventory: known.inventory } },
       async () => {
-        const evidence = await measure(ctx, known, 5);
-        for (const fault of unmet(known, evidence)) ctx.warn(`machine ${known.name}: ${fault}`);
+        const inventory = await measure(ctx, known, 5);
+        for (const fault of unmet(known, inventory)) ctx.warn(`machine ${known.name}: ${fault}`);
         return {
           inputs: {
             ...inputsOf(known),
-            vcpus: Math.min(known.vcpus, evidence.vcpus),
-            hypervisors: known.hypervisors.includes(evidence.hypervisor) ? known.hypervisors : [evidence.hypervisor],
+            vcpus: Math.min(known.vcpus, inventory.vcpus),
+            hypervisors: known.hypervisors.includes(inventory.hypervisor) ? known.hypervisors : [inventory.hypervisor],
           },
           // Time and steal differ at every look; they alone are no drift.
-          outputs: { evidence: sameMachine(known.evidence, evidence) ? known.evidence : evidence },
+          outputs: { inventory: sameMachine(known.inventory, inventory) ? known.inventory : inventory },
         };
       },
     );
   },
 
-  update: async (ctx, _id, _olds, news) => ({ evidence: await verified(ctx, news) }),
+  update: async (ctx, _id, _olds, news) => ({ inventory: await verified(ctx, news) }),
 
   // The machine is somebody else's: the plugin's Domain, or an operator.
   delete: () => Promise.resolve(),
 };
 
-async function verified(ctx: Context, inputs: MachineInputs): Promise<Evidence> {
+async function verified(ctx: Context, inputs: MachineInputs): Promise<Inventory> {
   refuseUnfit(inputs);
   const limit = inputs.bootTimeoutSeconds * 1000;
   const started = Date.now();
@@ -82,18 +82,18 @@ async function verified(ctx: Context, inputs: MachineInputs): Promise<Evidence> 
   ctx.progress(`machine ${inputs.name}: answers; checking it from inside`);
   // cloud-init gets what is left of the time to boot, and enough to be asked at all.
   const left = Math.max(10, (limit - (Date.now() - started)) / 1000);
-  const evidence = await measure(ctx, inputs, left);
-  const faults = unmet(inputs, evidence);
+  const inventory = await measure(ctx, inputs, left);
+  const faults = unmet(inputs, inventory);
   if (faults.length > 0) {
     throw new UserError(
       `machine ${inputs.name} (${inputs.endpoint.address}) is not fit to be a node:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
     );
   }
-  if (evidence.cloudInit === "error") ctx.warn(`machine ${inputs.name}: its cloud-init ended with an error`);
-  return evidence;
+  if (inventory.cloudInit === "error") ctx.warn(`machine ${inputs.name}: its cloud-init ended with an error`);
+  return inventory;
 }
 
-async function measure(ctx: Context, inputs: MachineInputs, cloudInitSeconds: number): Promise<Evidence> {
+async function measure(ctx: Context, inputs: MachineInputs, cloudInitSeconds: number): Promise<Inventory> {
   const result = await ctx.transport.script(
     inputs.endpoint,
     probeScript(cloudInitSeconds),
@@ -102,9 +102,10 @@ async function measure(ctx: Context, inputs: MachineInputs, cloudInitSeconds: nu
   return parseProbe(inputs.name, result.stdout, Date.now());
 }
 
-/** Memory may differ by what the kernel keeps for itself. */
-function sameMachine(before: Evidence, after: Evidence): boolean {
+/** Memory may differ by what the kernel keeps for itself. States of earlier commits have no inventory. */
+function sameMachine(before: Inventory | undefined, after: Inventory): boolean {
   return (
+    before !== undefined &&
     before.hypervisor === after.hypervisor &&
     before.vcpus === after.vcpus &&
     before.kernel === after.kernel &&
@@ -115,6 +116,6 @@ function sameMachine(before: Evidence, after: Evidence): boolean {
 
 function inputsOf(state: MachineInputs & MachineOutputs): MachineInputs {
   const inputs: MachineInputs & Partial<MachineOutputs> = { ...state };
-  delete (inputs as { evidence?: Evidence }).evidence;
+  delete (inputs as { inventory?: Inventory }).inventory;
   return inputs;
 }

@@ -1,6 +1,6 @@
 import { UserError } from "../core/kind";
 import { ASK, parseAnswers } from "../node/answers";
-import type { Evidence } from "./schema";
+import type { Inventory } from "./schema";
 
 /** Prints what the machine runs on, in systemd-detect-virt's words, also where there is no systemd. */
 export const HYPERVISOR = `if command -v systemd-detect-virt >/dev/null; then
@@ -51,7 +51,7 @@ exit 0
 }
 
 /** Reads the answers of probeScript. `now` is this machine's time in milliseconds when the script ended. */
-export function parseProbe(machine: string, stdout: string, now: number): Evidence {
+export function parseProbe(machine: string, stdout: string, now: number): Inventory {
   const answers = parseAnswers(stdout);
   const answer = (name: string): string => {
     const text = answers.get(name);
@@ -95,7 +95,7 @@ interface BlockDevice {
   readonly children?: readonly BlockDevice[];
 }
 
-export type Disk = Evidence["rootDisk"];
+export type Disk = Inventory["rootDisk"];
 
 /** The disk under a device: the last one of lsblk's inverse tree (partition, LVM or LUKS → disk). */
 export function diskUnder(source: string, lsblk: string): Disk {

@@ -50,7 +50,7 @@ export function refuseUnfit({ owner, name, plan, vcpus, hypervisors }: MachineIn
 }
 
 /** What was seen from inside, at the last check. */
-export interface Evidence {
+export interface Inventory {
   /** ISO 8601. */
   readonly checkedAt: string;
   /** systemd-detect-virt's word: kvm, none, qemu, lxc, … */

@@ -1,42 +1,42 @@
-import { CONTAINERS, type Evidence, type MachineInputs } from "./schema";
+import { CONTAINERS, type Inventory, type MachineInputs } from "./schema";
 
 /** A clock farther off than this makes certificates and tokens of the cluster invalid on arrival. */
 export const MAX_CLOCK_OFFSET_SECONDS = 60;
 
-/** Every requirement that the evidence does not meet: measured, required, remedy. Empty: the machine is fit. */
-export function unmet(inputs: MachineInputs, evidence: Evidence): string[] {
+/** Every requirement that what was seen does not meet: measured, required, remedy. Empty: the machine is fit. */
+export function unmet(inputs: MachineInputs, inventory: Inventory): string[] {
   const faults: string[] = [];
   const accepted = inputs.hypervisors.join(", ");
-  if (!inputs.hypervisors.includes(evidence.hypervisor)) {
+  if (!inputs.hypervisors.includes(inventory.hypervisor)) {
     faults.push(
-      CONTAINERS.includes(evidence.hypervisor)
-        ? `is a container (${evidence.hypervisor}), accepted: ${accepted}; rent a KVM machine or bare metal`
-        : `hypervisor is ${evidence.hypervisor}, accepted: ${accepted}; move the node, or accept this one in its pool`,
+      CONTAINERS.includes(inventory.hypervisor)
+        ? `is a container (${inventory.hypervisor}), accepted: ${accepted}; rent a KVM machine or bare metal`
+        : `hypervisor is ${inventory.hypervisor}, accepted: ${accepted}; move the node, or accept this one in its pool`,
     );
   }
-  if (evidence.vcpus < inputs.vcpus) {
+  if (inventory.vcpus < inputs.vcpus) {
     faults.push(
-      `has ${evidence.vcpus} vCPUs, ${inputs.vcpus} are declared; resize the machine, or lower its declared vcpus`,
+      `has ${inventory.vcpus} vCPUs, ${inputs.vcpus} are declared; resize the machine, or lower its declared vcpus`,
     );
   }
-  if (evidence.stealPercent > inputs.maxStealPercent) {
+  if (inventory.stealPercent > inputs.maxStealPercent) {
     faults.push(
-      `steal is ${evidence.stealPercent} % over 2 s, at most ${inputs.maxStealPercent} % is allowed: its cores are shared; ` +
+      `steal is ${inventory.stealPercent} % over 2 s, at most ${inputs.maxStealPercent} % is allowed: its cores are shared; ` +
         `ask the operator for dedicated cores, or move the node`,
     );
   }
-  if (Math.abs(evidence.clockOffsetSeconds) > MAX_CLOCK_OFFSET_SECONDS) {
-    const side = evidence.clockOffsetSeconds > 0 ? "ahead of" : "behind";
+  if (Math.abs(inventory.clockOffsetSeconds) > MAX_CLOCK_OFFSET_SECONDS) {
+    const side = inventory.clockOffsetSeconds > 0 ? "ahead of" : "behind";
     faults.push(
-      `clock is ${Math.abs(evidence.clockOffsetSeconds)} s ${side} this machine's, at most ${MAX_CLOCK_OFFSET_SECONDS} s is allowed; ` +
+      `clock is ${Math.abs(inventory.clockOffsetSeconds)} s ${side} this machine's, at most ${MAX_CLOCK_OFFSET_SECONDS} s is allowed; ` +
         `run chrony or systemd-timesyncd on both`,
     );
   }
-  if (evidence.cloudInit === "running") {
+  if (inventory.cloudInit === "running") {
     faults.push(`cloud-init has not finished in time; see \`cloud-init status --long\` on the machine`);
   }
   // A rented machine's own user-data is its operator's business; a carved one's is ours and must have worked.
-  if (inputs.source === "carved" && evidence.cloudInit === "error") {
+  if (inputs.source === "carved" && inventory.cloudInit === "error") {
     faults.push(
       `cloud-init ended with an error; see \`cloud-init status --long\` and /var/log/cloud-init.log on the machine`,
     );

@@ -24,8 +24,8 @@ export interface MachineArgs {
 
 /** An SSH endpoint that answers, checked from inside; made and destroyed by nobody here. */
 export class Machine extends pulumi.CustomResource {
-  /** Evidence of the last check. */
-  declare readonly evidence: pulumi.Output<{
+  /** What was seen at the last check. */
+  declare readonly inventory: pulumi.Output<{
     readonly checkedAt: string;
     readonly hypervisor: string;
     readonly vcpus: number;
@@ -35,7 +35,7 @@ export class Machine extends pulumi.CustomResource {
     readonly rootDisk: { readonly device: string; readonly transport: string; readonly rotational: boolean };
   }>;
   constructor(name: string, args: MachineArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Machine", name, { ...args, evidence: undefined }, opts);
+    super("kvmesh:index:Machine", name, { ...args, inventory: undefined }, opts);
   }
 }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { parseProbe, probeScript, stealPercent } from "../../provider/machine/probe";
 import { machineKind } from "../../provider/machine/kind";
 import { unmet } from "../../provider/machine/verify";
-import { refuseUnfit, type Evidence, type MachineInputs } from "../../provider/machine/schema";
+import { refuseUnfit, type Inventory, type MachineInputs } from "../../provider/machine/schema";
 import { UserError } from "../../provider/core/kind";
 import { exampleHostKey } from "../support/hosts";
 import { LocalMachine, owner, testContext } from "../support/local-machine";
@@ -26,7 +26,7 @@ function inputs(changes: Record<string, unknown> = {}): MachineInputs {
   return checked.inputs;
 }
 
-const fit: Evidence = {
+const fit: Inventory = {
   checkedAt: "2026-01-01T00:00:00.000Z",
   hypervisor: "kvm",
   vcpus: 4,
@@ -62,12 +62,12 @@ describe("machine: probe", () => {
     try {
       const result = await machine.script(machine.endpoint, probeScript(5));
       expect(result.stderr).to.equal("");
-      const evidence = parseProbe("here", result.stdout, Date.now());
-      expect(evidence.vcpus).to.be.greaterThan(0);
-      expect(evidence.memoryBytes).to.be.greaterThan(100 * 2 ** 20);
-      expect(evidence.hypervisor).to.match(/^[a-z-]+$/);
-      expect(evidence.kernel).to.match(/^\d+\./);
-      expect(Math.abs(evidence.clockOffsetSeconds)).to.be.lessThan(3);
+      const inventory = parseProbe("here", result.stdout, Date.now());
+      expect(inventory.vcpus).to.be.greaterThan(0);
+      expect(inventory.memoryBytes).to.be.greaterThan(100 * 2 ** 20);
+      expect(inventory.hypervisor).to.match(/^[a-z-]+$/);
+      expect(inventory.kernel).to.match(/^\d+\./);
+      expect(Math.abs(inventory.clockOffsetSeconds)).to.be.lessThan(3);
     } finally {
       machine.close();
     }
@@ -91,11 +91,11 @@ describe("machine: probe", () => {
   });
 
   it("finds the disk under LVM and a partition, and computes steal", () => {
-    const evidence = parseProbe("m1", answers(), 1_002_000);
-    expect(evidence.rootDisk).to.deep.equal({ device: "/dev/nvme0n1", transport: "nvme", rotational: false });
-    expect(evidence.stealPercent).to.equal(2.5);
-    expect(evidence.clockOffsetSeconds).to.equal(0);
-    expect(evidence.memoryBytes).to.equal(8 * 2 ** 30);
+    const inventory = parseProbe("m1", answers(), 1_002_000);
+    expect(inventory.rootDisk).to.deep.equal({ device: "/dev/nvme0n1", transport: "nvme", rotational: false });
+    expect(inventory.stealPercent).to.equal(2.5);
+    expect(inventory.clockOffsetSeconds).to.equal(0);
+    expect(inventory.memoryBytes).to.equal(8 * 2 ** 30);
   });
 
   it("takes util-linux's old way of writing a rotational disk", () => {
@@ -163,7 +163,7 @@ describe("machine: offline rules", () => {
     try {
       const ctx = testContext(machine);
       const bad = inputs({ ...production, ...unfit });
-      const known = { ...inputs(production), evidence: fit };
+      const known = { ...inputs(production), inventory: fit };
       for (const refused of [() => machineKind.create(ctx, bad), () => machineKind.update(ctx, "m1", known, bad)]) {
         const error = await refused().then(
           () => expect.fail("accepted"),
@@ -200,7 +200,7 @@ describe("machine: offline rules", () => {
 });
 
 describe("machine: refresh", () => {
-  const known = { ...inputs(), evidence: fit };
+  const known = { ...inputs(), inventory: fit };
 
   it("keeps the last known state when the machine is silent, and says so", async () => {
     const machine = new LocalMachine();
@@ -208,7 +208,7 @@ describe("machine: refresh", () => {
     const ctx = testContext(machine);
     const seen = await machineKind.read(ctx, "m1", known);
     expect(seen?.inputs).to.deep.equal(inputs());
-    expect(seen?.outputs.evidence).to.deep.equal(fit);
+    expect(seen?.outputs.inventory).to.deep.equal(fit);
     expect(ctx.warned[0]).to.match(/node m1 could not be checked/);
     machine.close();
   });
@@ -221,7 +221,7 @@ describe("machine: refresh", () => {
     const seen = await machineKind.read(ctx, "m1", known);
     expect(seen?.inputs.vcpus).to.equal(2);
     expect(seen?.inputs.hypervisors).to.deep.equal(["qemu"]);
-    expect(seen?.outputs.evidence.vcpus).to.equal(2);
+    expect(seen?.outputs.inventory.vcpus).to.equal(2);
     expect(
       machineKind.diff({ ...seen!.inputs, ...seen!.outputs }, inputs()).map((change) => change.property),
     ).to.include.members(["vcpus", "hypervisors[0]"]);
@@ -237,8 +237,8 @@ describe("machine: refresh", () => {
       maxStealPercent: 100,
     });
     const first = parseProbe("m1", (await machine.script(machine.endpoint, probeScript(5))).stdout, Date.now());
-    const before = { ...generous, evidence: { ...first, stealPercent: 77, checkedAt: "2026-01-01T00:00:00.000Z" } };
-    expect((await machineKind.read(ctx, "m1", before))?.outputs.evidence).to.deep.equal(before.evidence);
+    const before = { ...generous, inventory: { ...first, stealPercent: 77, checkedAt: "2026-01-01T00:00:00.000Z" } };
+    expect((await machineKind.read(ctx, "m1", before))?.outputs.inventory).to.deep.equal(before.inventory);
     machine.close();
   });
 });
