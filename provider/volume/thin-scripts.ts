@@ -25,7 +25,7 @@ command -v lvs >/dev/null || fail 'LVM is not installed on this host: apt-get in
 
 /** The report of a volume group on standard output; a group that is not there ends the script. */
 export function lookScript(volumeGroup: string): string {
-  return `${LVM}${reportCommand(volumeGroup)} || fail ${quote(`the volume group ${volumeGroup} can't be read on this host: \`vgs\` there shows those that it has`)}
+  return `${LVM}${reportCommand(volumeGroup)} || fail ${quote(`the volume group ${volumeGroup} can't be read on this host: \`vgs\` there shows those that it has. If it is gone for good, with all on it, take its disks out of the state (pulumi state delete)`)}
 `;
 }
 

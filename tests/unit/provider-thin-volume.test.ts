@@ -4,6 +4,8 @@ import * as path from "node:path";
 import { reportFrom } from "../../provider/lvm/report";
 import { taggedFrom, tagsOf } from "../../provider/lvm/tags";
 import { SshTransport } from "../../provider/transport/ssh";
+import { volumeKind } from "../../provider/volume/volume";
+import { exampleHostKey } from "../support/hosts";
 import { SimulatedHost } from "../support/simulated-host";
 import { thinContract } from "../support/thin-contract";
 
@@ -26,6 +28,50 @@ describe("a simulated host keeps the contract of thin pools", () => {
   };
 
   thinContract(() => ({ endpoint: host.endpoint, transport, shell }));
+});
+
+describe("a volume that moves between folder and thin pool", () => {
+  const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "development" };
+  const host = { address: "192.0.2.1", hostKey: exampleHostKey() };
+  const check = (change: object) => {
+    const size = { capacityBytes: 2 ** 30, format: "raw" };
+    return volumeKind.check({ host, owner, name: "web-0.etcd", ...size, ...change });
+  };
+  const file = { storage: "/var/lib/kvmesh", name: "web-0.etcd.raw" };
+  const thin = { thinPool: { volumeGroup: "nvme", name: "machines" } };
+  const planned = (before: object, after: object) =>
+    volumeKind.diff({ ...check(before).inputs, path: "/x" }, check(after).inputs);
+
+  it("is another disk, and is refused in the preview when it is kept", () => {
+    expect(planned(file, thin).map(({ property, effect }) => [property, effect])).to.deep.equal([
+      ["storage", "replace"],
+      ["thinPool", "replace"],
+      ["name", "replace"],
+    ]);
+    const keep = { onDestroy: "keep" };
+    expect(() => planned({ ...file, ...keep }, { ...thin, ...keep })).to.throw(
+      'disk web-0.etcd.raw is kept (onDestroy: keep), and storage changes from "/var/lib/kvmesh" to none, which needs another disk',
+    );
+    const other = { thinPool: { volumeGroup: "sata", name: "machines" } };
+    expect(() => planned({ ...thin, ...keep }, { ...other, ...keep })).to.throw("and thinPool changes from");
+    const over = { thinPool: { ...thin.thinPool, overcommit: 2 } };
+    expect(planned({ ...thin, ...keep }, { ...over, ...keep })).to.deep.equal([
+      { property: "thinPool.overcommit", effect: "record" },
+    ]);
+  });
+
+  it("is in one of them, raw in a thin pool, and not by a name of LVM's own", () => {
+    const faults = (change: object) => check(change).failures.map(({ property }) => property);
+    expect(faults({ ...file, ...thin })).to.deep.equal(["storage"]);
+    expect(faults({})).to.deep.equal(["storage"]);
+    expect(faults({ ...thin, format: "qcow2" })).to.deep.equal(["format"]);
+    for (const name of ["snapshot-w-0", "pvmove-0", "a_tmeta"])
+      expect(faults({ ...thin, name })).to.deep.equal(["name"]);
+    expect(faults({ thinPool: { volumeGroup: "-v", name: "a/b" } })).to.deep.equal([
+      "thinPool.volumeGroup",
+      "thinPool.name",
+    ]);
+  });
 });
 
 describe("LVM's report", () => {
