@@ -15,12 +15,9 @@ import { refuseUnfit } from "./production";
 import { checkDomain, domainArgs } from "./schema";
 import type { DomainInputs, DomainOutputs } from "./schema";
 import { applyScript, removeScript, seedDigest } from "./scripts";
-import { grace } from "./shutdown";
+import { grace, SHUTDOWN_TIMEOUT_MS } from "./shutdown";
 import type { SeenDomain } from "./inspect";
 import { domainXml } from "./xml";
-
-/** From the request to shut down until the plug is pulled, unless customTimeouts.delete leaves less. */
-const GRACE_SECONDS = 60;
 
 /** A running libvirt machine that this stack made; one without its mark is never changed or removed. */
 export const domainKind: Kind<DomainInputs, DomainOutputs> = {
@@ -100,17 +97,12 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
       ctx.warn(`${where(state.host)}: ${foreign}; it is left untouched`);
       return;
     }
-    await onHost(
-      ctx,
-      state.host,
-      `removing machine ${state.name}`,
-      removeScript(state, id, grace(ctx, GRACE_SECONDS)),
-      {
-        onLine: (line) => {
-          ctx.progress(line);
-        },
+    await onHost(ctx, state.host, `removing machine ${state.name}`, removeScript(state, id, grace(ctx)), {
+      timeoutMs: SHUTDOWN_TIMEOUT_MS,
+      onLine: (line) => {
+        ctx.progress(line);
       },
-    );
+    });
   },
 };
 

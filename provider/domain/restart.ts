@@ -12,13 +12,8 @@ import { Semaphore } from "../transport/semaphore";
 import { sleep } from "../transport/sleep";
 import type { DomainInputs } from "./schema";
 import { quorumWhileDown } from "./restart-quorum";
-import { grace, shutDown } from "./shutdown";
+import { grace, shutDown, SHUTDOWN_SECONDS, SHUTDOWN_TIMEOUT_MS } from "./shutdown";
 
-/**
- * From the request to shut down until the plug is pulled. systemd gives services 90 s, and then what is left of containers another
- * 90 s: a node whose containerd-shim did not end was seen to be off after nearly two minutes.
- */
-const SHUTDOWN_SECONDS = 240;
 /** From the start until SSH answers, and from then until the node is Ready. */
 const BACK_SECONDS = 600;
 /** In the cluster: who is being restarted. It outlives every process and machine, so that the next run goes on. */
@@ -63,18 +58,12 @@ async function restart(ctx: Context, domain: DomainInputs, needed: boolean): Pro
   if (needed) {
     if (cluster) await drainNode(ctx, { at: cluster.controlPlane, node: cluster.node, alive: true });
     ctx.progress(`${domain.name}: shutting down, at most ${SHUTDOWN_SECONDS} s`);
-    await onHost(
-      ctx,
-      domain.host,
-      `restarting machine ${domain.name}`,
-      restartScript(domain, grace(ctx, SHUTDOWN_SECONDS)),
-      {
-        timeoutMs: (2 * SHUTDOWN_SECONDS + 60) * 1000,
-        onLine: (line) => {
-          ctx.progress(`${domain.name}: ${line}`);
-        },
+    await onHost(ctx, domain.host, `restarting machine ${domain.name}`, restartScript(domain, grace(ctx)), {
+      timeoutMs: SHUTDOWN_TIMEOUT_MS,
+      onLine: (line) => {
+        ctx.progress(`${domain.name}: ${line}`);
       },
-    );
+    });
   }
   if (endpoint)
     await ctx.transport.waitUntilReachable(

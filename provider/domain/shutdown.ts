@@ -1,9 +1,19 @@
 import type { Context } from "../core/kind";
 
-/** Seconds that a machine gets to shut down until the plug is pulled: half of what customTimeouts leave, when that is less than `most`. */
-export function grace({ deadline }: Context, most: number): number {
+/**
+ * From the request to shut down until the plug is pulled. systemd gives services 90 s, and then what is left of containers another
+ * 90 s: a node whose containerd-shim did not end was seen to be off after nearly two minutes. The same for a machine that is
+ * removed: disks of data outlive it, and are not to be torn from under it.
+ */
+export const SHUTDOWN_SECONDS = 240;
+
+/** Of a script that shuts a machine down: the same again for what comes before and after, such as the host's lock. */
+export const SHUTDOWN_TIMEOUT_MS = (2 * SHUTDOWN_SECONDS + 60) * 1000;
+
+/** Seconds that a machine gets to shut down: half of what customTimeouts leave, when that is less. */
+export function grace({ deadline }: Context): number {
   const left = deadline === undefined ? Infinity : Math.floor((deadline - Date.now()) / 1000 / 2);
-  return Math.max(1, Math.min(most, left));
+  return Math.max(1, Math.min(SHUTDOWN_SECONDS, left));
 }
 
 /**
