@@ -1,5 +1,5 @@
-// Stops with one line when a TypeScript source is newer than what was compiled from it: a stale program must not touch machines.
-// Preloaded by the plugin's launcher (node --require), called by index.ts and by the policy pack; `staleSource` answers without stopping.
+// Stops with one line when a TypeScript source is not compiled, or newer than what was: a stale program must not touch machines.
+// Preloaded by the plugin's launcher (node --require), called by the policy pack; the program and bin/run.cjs ask it.
 "use strict";
 const crypto = require("node:crypto");
 const fs = require("node:fs");
@@ -50,13 +50,19 @@ function sources(place) {
 }
 
 function ensureBuilt(rooms = ALL) {
-  const stale = staleSource(rooms);
-  if (stale === undefined) return;
-  process.stderr.write(`kvmesh: ${stale} is newer than what was compiled from it; run \`npm run build\`\n`);
+  const refusal = refusalOf(rooms);
+  if (refusal === undefined) return;
+  process.stderr.write(`kvmesh: ${refusal}\n`);
   process.exit(1);
 }
 
-module.exports = { ensureBuilt, staleSource };
+/** What to say to a person; undefined: all is compiled. */
+function refusalOf(rooms) {
+  const stale = staleSource(rooms);
+  return stale && `${stale} is not compiled, or was changed since: run \`npm run build\``;
+}
+
+module.exports = { ensureBuilt, refusalOf, staleSource };
 
 // Preloaded: the program's own room is enough, because it imports nothing outside it.
 if (module.parent?.id === "internal/preload") {
