@@ -36,6 +36,9 @@ interface ImageOutputs {
   readonly virtualSizeBytes: number;
 }
 
+/** Between two reports of an upload: each is a line where the CLI has no terminal. */
+const PROGRESS_MS = 2000;
+
 /** A relative file is one of the checkout: the parent of dist/. */
 const CHECKOUT = path.resolve(__dirname, "../../..");
 
@@ -152,7 +155,10 @@ async function fetchTo(ctx: Context, inputs: ImageInputs, part: string, freeByte
     );
   }
   await folder();
+  let last = 0;
   await ctx.transport.upload(host, local, part, (sent, total) => {
+    if (sent < total && Date.now() - last < PROGRESS_MS) return;
+    last = Date.now();
     ctx.progress(`uploading image ${inputs.name}: ${mebibytes(sent)} of ${mebibytes(total)}`);
   });
 }

@@ -86,11 +86,8 @@ async function writeStack(
   report: Say,
 ): Promise<number> {
   const file = path.join(places.checkout, `Pulumi.${stackName}.yaml`);
-  const known = await pulumi(session, places.checkout, ["stack", "select", stackName], false);
-  if (known.code !== 0) {
-    const created = await pulumi(session, places.checkout, ["stack", "init", stackName], true);
-    if (created.code !== 0) throw new QuickstartError("the stack could not be made; the Pulumi CLI's message is above");
-  }
+  const selected = await pulumi(session, places.checkout, ["stack", "select", stackName, "--create"], false);
+  if (selected.code !== 0) throw new QuickstartError("the stack could not be made; the Pulumi CLI's message is above");
   const existing = fs.existsSync(file) ? parseDocument(fs.readFileSync(file, "utf8")) : undefined;
   const weights = ["config", "kvmesh:canaries", demo.service, "weights"];
   if (existing?.hasIn(weights)) {
