@@ -90,22 +90,30 @@ async function run(level: Level, env: NodeJS.ProcessEnv, { grep, live }: Options
   return result;
 }
 
-/** Gets what the levels need, one after the other: two builds side by side would be twice as slow, and hard to read. */
-async function environments(levels: readonly Level[]): Promise<ReadonlyMap<Level, NodeJS.ProcessEnv>> {
-  const made = new Map<Level, NodeJS.ProcessEnv>();
-  for (const level of levels) made.set(level, { ...process.env, ...(await level.environment?.()) });
-  return made;
+/** A level that can't be run is one failure; the others still say what they know. */
+function broken({ name }: Level, error: unknown): LevelResult {
+  const message = error instanceof Error ? error.message : String(error);
+  say(`\n== ${name}: not run\n${message}`);
+  return { passed: 0, failed: 1, skipped: 0, failures: [`not run: ${message.split("\n")[0]!}`] };
 }
 
 async function runAll(levels: readonly Level[], options: Options): Promise<ReadonlyMap<Level, LevelResult>> {
-  const envOf = await environments(levels);
   const results = new Map<Level, LevelResult>();
   const running = new Map<Level, number>();
-  const waiting = [...levels];
+  const waiting: { readonly level: Level; readonly env: NodeJS.ProcessEnv }[] = [];
+  // One after the other: two builds side by side would be twice as slow, and hard to read.
+  for (const level of levels) {
+    try {
+      waiting.push({ level, env: { ...process.env, ...(await level.environment?.()) } });
+    } catch (error) {
+      results.set(level, broken(level, error));
+    }
+  }
   const worker = async (): Promise<void> => {
-    for (let level = waiting.shift(); level; level = waiting.shift()) {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { level, env } = next;
       running.set(level, Date.now());
-      results.set(level, await run(level, envOf.get(level)!, options));
+      results.set(level, await run(level, env, options).catch((error: unknown) => broken(level, error)));
       running.delete(level);
     }
   };
