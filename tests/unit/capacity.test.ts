@@ -118,5 +118,10 @@ describe("npm run capacity", () => {
     expect(run("--state", "none").text).to.contain(
       "thin pool nvme/machines, 100 GiB: disks of 80.0 GiB of 90.0 GiB, 10.0 GiB free; when probed, 12.5 % of data and 3.1 % of metadata written",
     );
+    expect(run("--state", "none").code).to.equal(0);
+    declare(2, { storage: "lvm-thin", disk: "50GiB" }, { lvm: { volumeGroup: "nvme", thinPool: "machines" } });
+    const over = run("--state", "none");
+    expect(over.text).to.contain("disks of 100 GiB of 90.0 GiB, 10.0 GiB too little");
+    expect(over.code, "a preview refuses it").to.equal(1);
   });
 });

@@ -17,7 +17,7 @@ What each host of a stack has in cores, memory and disk, what is free, and who h
   --state FILE   what \`pulumi stack export\` wrote; \`none\`: as if nothing were there yet.
                  Default: \`pulumi stack export\` is asked, where there is a Pulumi and it has the stack
   --json         for programs
-Exit code 1: a machine of the stack file has no place.`;
+Exit code 1: a machine of the stack file has no place, or a thin pool is too small for the disks on it.`;
 
 export interface Output {
   readonly out: (text: string) => void;
@@ -58,7 +58,8 @@ export function capacityCommand(args: readonly string[], checkout: string, { out
   const placed = placedIn(stateOf(values.state, stack, checkout, note), spec.hosts);
   const capacity = capacityOf(spec, stack, placed);
   out(values.json === true ? JSON.stringify(capacity, undefined, 2) : capacityTable(capacity));
-  return capacity.misfits.length === 0 ? 0 : 1;
+  const tooSmall = capacity.hosts.some(({ thinPool }) => thinPool !== undefined && thinPool.free < 0);
+  return capacity.misfits.length === 0 && !tooSmall ? 0 : 1;
 }
 
 function onlyStack(checkout: string): string {
