@@ -9,7 +9,7 @@ import type { Endpoint, RunOptions } from "../transport/transport";
 export const LEASES = "/var/lib/kvmesh/leases";
 
 /**
- * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh, `folder` makes one that QEMU can enter.
+ * Every script on a host starts with this: `fail` ends it with a message for people, `v` is virsh, `folder` makes one that QEMU and others can enter.
  * The lock is one for the host: leases and machines change one at a time, so that checking a lease and starting on it are one step. What
  * takes long (copying a disk, waiting for a guest) is done before \`lock\` or after \`unlock\`, so that machines of one host are made side by side.
  */

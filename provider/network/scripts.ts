@@ -22,7 +22,7 @@ section end
 /**
  * Defines the network over any older definition and sees to it that it runs now and after the host's next start. libvirt notes the MACs
  * of the network's machines in dnsmasq's folder, but makes that only when it starts dnsmasq, which a network without DNS and DHCP
- * does without: on a host that never had another network no machine would start.
+ * does without: on a host that never had another network no machine would start. dnsmasq of other networks, which is no root, reads it.
  */
 export function applyScript(network: Pick<NetworkInputs, "name">, xml: string, fresh: boolean): string {
   return `lock
@@ -30,7 +30,7 @@ n=${quote(network.name)}
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
 printf %s ${quote(xml)} >"$d/network.xml"
-mkdir -p /var/lib/libvirt/dnsmasq
+folder /var/lib/libvirt/dnsmasq
 v net-define "$d/network.xml" >/dev/null
 if ! v net-info "$n" | grep -q '^Active: *yes'; then
   if ! v net-start "$n" >/dev/null 2>"$d/start"; then

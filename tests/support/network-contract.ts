@@ -40,6 +40,8 @@ export function networkContract(ground: () => Ground): void {
       expect(info)
         .to.match(/^Active: *yes$/m)
         .and.match(/^Autostart: *yes$/m);
+      // dnsmasq of other networks, which is no root, reads its files in it.
+      expect(await ground().shell("stat -c %a /var/lib/libvirt/dnsmasq")).to.equal("755");
     });
 
     it("is refused where its range, its bridge or its name is somebody else's, and nothing is made", async () => {
