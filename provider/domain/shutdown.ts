@@ -18,10 +18,13 @@ export function grace({ deadline }: Context): number {
 
 /**
  * Part of a script: asks the machine `$m` (name or UUID) to shut down, then pulls the plug. Defines `state` and `is_off` for what
- * follows. It takes a while, so it comes before the host's lock.
+ * follows: a machine is gone when libvirt says so, and not when libvirt is away for a moment. It takes a while, so it comes before the host's lock.
  */
 export function shutDown(graceSeconds: number): string {
-  return `state() { v domstate "$m" 2>/dev/null || echo gone; }
+  return `state() {
+  said=$(v domstate "$m" 2>&1) || case $said in *"failed to get domain"*) said=gone ;; esac
+  printf '%s\\n' "$said"
+}
 is_off() { s=$(state); [ "$s" = "shut off" ] || [ "$s" = gone ]; }
 if ! is_off; then
   v shutdown "$m" >/dev/null 2>&1 || true
