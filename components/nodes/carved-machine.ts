@@ -17,6 +17,7 @@ import {
   HostKey,
   Machine,
   Volume,
+  type BlockDeviceArgs,
   type DiskArgs,
   type EndpointArgs,
   type Image,
@@ -82,20 +83,13 @@ export class CarvedMachine extends pulumi.ComponentResource {
             },
             { parent: this, dependsOn: groundOf(args) },
           );
-    const system = placeOf(pool, host, name, "qcow2");
-    const disk = new Volume(
-      name,
-      {
-        ...{ host: host.endpoint, owner, ...system, capacityBytes: pool.disk },
-        ...{ base: args.image.path, baseFormat: args.imageFormat },
-      },
-      { parent: this, protect, dependsOn: groundOf(args) },
-    );
+    const system = this.systemDisk(name, args, protect);
     const data = dataDisks(name, pool, args.index);
     const dataSources = data.map((spec): DiskArgs => {
       const { target, name: serial } = spec;
       if (spec.device) {
-        const { path } = this.deviceOf(name, spec, spec.device, args, protect);
+        const wanted = { machine: name, disk: serial, minBytes: spec.size };
+        const { path } = this.deviceOf(spec.fullName, wanted, spec.device, args, protect);
         return { type: "block", path, format: "raw", target, serial };
       }
       const { path, format } = this.volumeOf(spec, args, protect);
@@ -118,7 +112,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         memoryBytes: pool.memory,
         numaNode: placement.numaNode,
         hugepageBytes: host.hugepages,
-        disks: [diskOf(pool, disk.path, system.format, { target: "vda" }), ...dataSources],
+        disks: [system, ...dataSources],
         interfaces: [interfaceOf(network.attach, mac)],
         cloudInit: {
           userData: pulumi.all([key.privateKey, key.publicKey]).apply(([privateKey, publicKey]) =>
@@ -201,6 +195,26 @@ export class CarvedMachine extends pulumi.ComponentResource {
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }
 
+  /** From the image: a volume over a copy of it on the host, or a device that it is written to. */
+  private systemDisk(name: string, args: CarvedMachineArgs, protect: boolean): DiskArgs {
+    const { owner, pool, host } = args;
+    const image = { base: args.image.path, baseFormat: args.imageFormat };
+    const target = "vda";
+    const device = pool.diskDevices?.[args.index];
+    if (device) {
+      // No data disk has a dot in its name.
+      const wanted = { machine: name, disk: "system.disk", minBytes: pool.disk, ...image };
+      return { type: "block", path: this.deviceOf(name, wanted, device, args, protect).path, format: "raw", target };
+    }
+    const place = placeOf(pool, host, name, "qcow2");
+    const { path } = new Volume(
+      name,
+      { host: host.endpoint, owner, ...place, capacityBytes: pool.disk, ...image },
+      { parent: this, protect, dependsOn: groundOf(args) },
+    );
+    return diskOf(pool, path, place.format, { target });
+  }
+
   private volumeOf(
     spec: DataDisk,
     { host, owner, pool, tenancy, prepared }: CarvedMachineArgs,
@@ -218,15 +232,15 @@ export class CarvedMachine extends pulumi.ComponentResource {
   }
 
   private deviceOf(
-    machine: string,
-    { fullName, name, size }: DataDisk,
+    resource: string,
+    wanted: Pick<BlockDeviceArgs, "machine" | "disk" | "minBytes" | "base" | "baseFormat">,
     { id, serial }: DeviceSpec,
     { host, owner, tenancy, prepared }: CarvedMachineArgs,
     protect: boolean,
   ): BlockDevice {
     return new BlockDevice(
-      fullName,
-      { host: host.endpoint, owner, machine, disk: name, device: id, serial, minBytes: size },
+      resource,
+      { host: host.endpoint, owner, ...wanted, device: id, serial },
       { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
     );
   }

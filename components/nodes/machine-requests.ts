@@ -25,7 +25,8 @@ export function machineRequests(pools: readonly PoolSpec[], cluster: string): re
 }
 
 /** A machine with a block device is where that is; the parser makes sure that all of its devices are on one host of the pool. */
-function hostsFor({ hosts, disks }: CarvedPoolSpec, index: number): readonly string[] {
-  const device = disks.flatMap(({ devices }) => devices?.[index] ?? [])[0];
+function hostsFor({ hosts, diskDevices, disks }: CarvedPoolSpec, index: number): readonly string[] {
+  const lists = [diskDevices, ...disks.map(({ devices }) => devices)];
+  const device = lists.flatMap((devices) => devices?.[index] ?? [])[0];
   return device ? [device.host] : hosts;
 }

@@ -34,8 +34,9 @@ export function thinPoolShare(
 }
 
 /** System disk and data disks of one machine, without block devices. */
-export function diskBytes({ disk, disks }: CarvedPoolSpec): number {
-  return disks.reduce<number>((sum, { devices, size = 0 }) => sum + (devices === undefined ? size : 0), disk);
+export function diskBytes({ disk, diskDevices, disks }: CarvedPoolSpec): number {
+  const all = [{ size: disk, devices: diskDevices }, ...disks];
+  return all.reduce<number>((sum, { devices, size = 0 }) => sum + (devices === undefined ? size : 0), 0);
 }
 
 /**

@@ -16,22 +16,44 @@ export function checkDisks(draft: Draft, raw: Readonly<Record<string, unknown>>,
     checkStorage(pool, draft.hosts, findings);
     pool.disks.forEach((disk, i) => {
       const at = ["pools", pool.name, "disks", i];
-      if (pool.disks.findIndex((other) => other.name === disk.name) < i)
-        fail(findings, [...at, "name"], disk.name, "another disk of this pool has this name");
+      checkName(pool, i, at, findings);
       checkSize(disk, at, findings);
       checkMount(pool, i, at, findings);
-      if (disk.devices === undefined) return;
-      checkCount(pool, disk, disk.devices, at, findings);
-      disk.devices.forEach((device, index) => {
-        const where = [...at, "devices", index];
-        if (checkHost(pool, i, index, device, hostNames, where, findings)) {
+      if (disk.devices) checkOfDevices(disk, at, findings);
+    });
+    const lists = deviceLists(pool);
+    lists.forEach(({ what, at, devices, size }, i) => {
+      checkCount(pool, devices, at, findings);
+      devices.forEach((device, index) => {
+        const where = [...at, index];
+        if (checkHost(pool, lists.slice(0, i), index, device, hostNames, where, findings)) {
           const host = draft.hosts.find(({ name }) => name === device.host);
-          if (host) checkFacts(host, device, disk.size, where, findings);
+          if (host) checkFacts(host, device, size, where, findings);
         }
-        checkTaken(device, where, taken, findings);
+        checkTaken(device, `machine ${index} of pool ${pool.name} has it as its ${what}`, where, taken, findings);
       });
     });
   }
+}
+
+/** Disks of a pool's machines that are block devices: one of each machine. */
+interface DeviceList {
+  /** "system disk", "disks[0]". */
+  readonly what: string;
+  readonly at: Path;
+  readonly devices: readonly DeviceSpec[];
+  /** What each has at least. */
+  readonly size?: Bytes;
+}
+
+function deviceLists({ name, disk, diskDevices, disks }: CarvedPoolSpec): readonly DeviceList[] {
+  const at = ["pools", name];
+  return [
+    ...(diskDevices ? [{ what: "system disk", at: [...at, "diskDevices"], devices: diskDevices, size: disk }] : []),
+    ...disks.flatMap(({ devices, size }, i) =>
+      devices ? [{ what: `disks[${i}]`, at: [...at, "disks", i, "devices"], devices, size }] : [],
+    ),
+  ];
 }
 
 /** Every host that a pool of thin volumes may use has a thin pool, and what the facts say of it. */
@@ -63,6 +85,12 @@ export function checkThinPool({ name, lvm, facts, factsFile }: HostSpec, finding
   fail(findings, ["hosts", name, "lvm", "thinPool"], `${lvm.volumeGroup}/${lvm.thinPool}`, message);
 }
 
+function checkName({ disks }: CarvedPoolSpec, i: number, at: Path, findings: Findings): void {
+  const { name } = disks[i]!;
+  if (disks.findIndex((other) => other.name === name) < i)
+    fail(findings, [...at, "name"], name, "another disk of this pool has this name");
+}
+
 function checkSize({ size, devices }: DataDiskSpec, at: Path, findings: Findings): void {
   if (size === undefined) {
     if (devices === undefined)
@@ -86,24 +114,21 @@ function within(a: string, b: string): boolean {
   return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }
 
-function checkCount(
-  { count }: CarvedPoolSpec,
-  { format, onDestroy }: DataDiskSpec,
-  devices: readonly DeviceSpec[],
-  at: Path,
-  findings: Findings,
-): void {
-  if (devices.length < count)
-    fail(findings, [...at, "devices"], `${devices.length} devices`, `give one for each of the ${count} machines`);
+function checkOfDevices({ format, onDestroy }: DataDiskSpec, at: Path, findings: Findings): void {
   if (format !== "raw") fail(findings, [...at, "format"], format, "a device is raw: leave it out");
   if (onDestroy !== "keep")
     fail(findings, [...at, "onDestroy"], onDestroy, "a device is never wiped: leave it out, or write keep");
 }
 
+function checkCount({ count }: CarvedPoolSpec, devices: readonly DeviceSpec[], at: Path, findings: Findings): void {
+  if (devices.length < count)
+    fail(findings, at, `${devices.length} devices`, `give one for each of the ${count} machines`);
+}
+
 /** True when the host is one of the pool's. All devices of one machine are in the host that it is placed on. */
 function checkHost(
   pool: CarvedPoolSpec,
-  i: number,
+  before: readonly DeviceList[],
   index: number,
   { host }: DeviceSpec,
   hostNames: readonly string[],
@@ -119,10 +144,10 @@ function checkHost(
     fail(findings, at, host, `the pool uses ${pool.hosts.join(", ")} (hosts): add it there, or give another device`);
     return false;
   }
-  const first = pool.disks.slice(0, i).find(({ devices }) => devices?.[index]);
-  const other = first?.devices?.[index];
+  const first = before.find(({ devices }) => devices[index]);
+  const other = first?.devices[index];
   if (first && other && other.host !== host) {
-    const message = `machine ${index} of the pool is on ${other.host}, where its disk ${first.name} is: give a device of that host`;
+    const message = `machine ${index} of the pool is on ${other.host}, where its ${first.what} is: give a device of that host`;
     fail(findings, at, host, message);
   }
   return true;
@@ -157,11 +182,12 @@ function checkFacts(
 
 interface Taken {
   readonly device: DeviceSpec;
-  readonly where: Path;
+  /** "machine 0 of pool control has it as its disks[0]". */
+  readonly whose: string;
 }
 
 /** The same device twice, by whatever name; or a disk and a partition of it. */
-function checkTaken(device: DeviceSpec, where: Path, taken: Taken[], findings: Findings): void {
+function checkTaken(device: DeviceSpec, whose: string, where: Path, taken: Taken[], findings: Findings): void {
   const { part } = diskOf(device.id);
   const other = taken.find((before) => {
     if (before.device.host !== device.host) return false;
@@ -170,11 +196,8 @@ function checkTaken(device: DeviceSpec, where: Path, taken: Taken[], findings: F
     const overlap = part === otherPart || part === undefined || otherPart === undefined;
     return before.device.serial === device.serial && overlap;
   });
-  taken.push({ device, where });
-  if (!other) return;
-  const [, pool, , disk, , index] = other.where;
-  const whose = `machine ${index} of pool ${pool} has it as its disks[${disk}]`;
-  fail(findings, [...where, "id"], device.id, `${whose} already: a device is one machine's`);
+  taken.push({ device, whose });
+  if (other) fail(findings, [...where, "id"], device.id, `${other.whose} already: a device is one machine's`);
 }
 
 /** udev's names of partitions end with -part and a number. */

@@ -283,7 +283,15 @@ export const carvedPool = z
     count: field.count("Number of machines", 0, 5000),
     vcpus: field.count("vCPUs of each machine", 1, 512),
     memory: field.bytes("Memory of each machine"),
-    disk: field.bytes("Root disk of each machine"),
+    disk: field.bytes("System disk of each machine; with diskDevices: what each device has at least"),
+    diskDevices: z
+      .array(device)
+      .min(1)
+      .meta({
+        description:
+          "Block devices of the hosts as system disks, written from the image: machine i gets diskDevices[i]",
+      })
+      .optional(),
     storage: z
       .enum(["directory", "lvm-thin"])
       .meta({

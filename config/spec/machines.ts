@@ -134,7 +134,10 @@ export interface CarvedPoolSpec extends PoolCommon {
   /** vCPUs of each machine, each pinned to a CPU of its own. */
   readonly vcpus: number;
   readonly memory: Bytes;
+  /** Of the system disk; with diskDevices: the least that each must have. */
   readonly disk: Bytes;
+  /** Node i has diskDevices[i] as its system disk and is placed on its host; at least count of them. */
+  readonly diskDevices?: readonly DeviceSpec[];
   /** Where the disks are: files in the host's storage folder (default), or volumes in its thin pool. Block devices are where they are. */
   readonly storage: "directory" | "lvm-thin";
   /** Disks of their own that outlive a replacement of the machine, in the order of their targets vdb, vdc, …; default none. */

@@ -247,6 +247,26 @@ describe("NodeLayer", function () {
     });
   });
 
+  it("writes the image to devices that are system disks, and places the machines on their hosts", async () => {
+    const devices = ["bgo1-a", "osl1-a", "trd1-a"].map((host) => {
+      const { disks } = JSON.parse(read(`facts/${host}.json`)) as { disks: { byId: string; serial: string }[] };
+      return { host, id: `${disks[1]!.byId}-part2`, serial: disks[1]!.serial };
+    });
+    const { layer, resources } = await declared(
+      production((pools) => Object.assign(pools["worker"]!, { diskDevices: devices })),
+    );
+    const workers = layer.summary.filter(({ role }) => role === "worker");
+    expect(workers.map(({ host }) => host)).to.deep.equal(devices.map(({ host }) => host));
+    const device = find(resources, "kvmesh:index:BlockDevice", "nor-worker-0");
+    expect(device.inputs).to.deep.include({
+      ...{ machine: "nor-worker-0", disk: "system.disk", device: devices[0]!.id, serial: devices[0]!.serial },
+      ...{ base: "/var/lib/kvmesh/base.qcow2", baseFormat: "qcow2" },
+    });
+    expect(resources.filter(({ type, name }) => type.endsWith(":Volume") && name.includes("worker"))).to.be.empty;
+    const [system] = find(resources, "kvmesh:index:Domain", "nor-worker-0").inputs["disks"] as object[];
+    expect(system).to.deep.equal({ type: "block", path: "/dev/disk/by-id/device", format: "raw", target: "vda" });
+  });
+
   it("restarts machines for a change only where their pool says so, drained through the first control plane, also when its pool comes last", async () => {
     const spec = production();
     const pools = [...spec.pools].sort((a) => (a.role === "worker" ? -1 : 1));

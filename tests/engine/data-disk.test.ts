@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import * as path from "node:path";
 import { expect } from "chai";
 import { EngineProject, stepsOf } from "../support/engine";
+import { imageProgram } from "../support/machine-program";
 import { SimulatedHost } from "../support/simulated-host";
 
 const STORAGE = "/var/lib/kvmesh";
@@ -22,14 +21,7 @@ describe("the plugin under the real engine: a data disk outlives its machine", (
 
   /** A machine made from an image of this content, with a disk of data, as the node components declare it. */
   function program(content: string, size = 8): string {
-    const file = path.join(host.root, `${content}.raw`);
-    fs.writeFileSync(file, content.padEnd(512));
-    const digest = `sha256:${createHash("sha256").update(fs.readFileSync(file)).digest("hex")}`;
-    return `
-    const host = ${JSON.stringify(host.endpoint)};
-    const owner = { project: "test", stack: "test", cluster: "test", environment: "development" };
-    const storage = "${STORAGE}";
-    const image = new kvmesh.Image("image", { host, owner, name: "base.raw", storage, file: ${JSON.stringify(file)}, digest: "${digest}", format: "raw" });
+    return `${imageProgram(host, content)}
     const MIB = 1024 * 1024;
     const system = new kvmesh.Volume("web-0", {
       host, owner, name: "web-0.qcow2", storage, capacityBytes: 16 * MIB, format: "qcow2", base: image.path, baseFormat: "raw",

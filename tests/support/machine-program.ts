@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import type { SimulatedHost } from "./simulated-host";
 
 /** Stands in the machine's user-data: it must be found on the host, and nowhere else. */
@@ -42,4 +45,16 @@ export function machineProgram(host: SimulatedHost, change: MachineChange = {}):
     }, { dependsOn: [lease], ...opts });
     exports.uuid = machine.uuid;
     exports.running = machine.running;`;
+}
+
+/** Program text that declares `host`, `owner`, `storage` and an `image` of this content, which is a file of this computer. */
+export function imageProgram(host: SimulatedHost, content: string): string {
+  const file = path.join(host.root, `${content}.raw`);
+  fs.writeFileSync(file, content.padEnd(512));
+  const digest = `sha256:${createHash("sha256").update(fs.readFileSync(file)).digest("hex")}`;
+  return `
+    const host = ${JSON.stringify(host.endpoint)};
+    const owner = { project: "test", stack: "test", cluster: "test", environment: "development" };
+    const storage = "/var/lib/kvmesh";
+    const image = new kvmesh.Image("image", { host, owner, name: "base.raw", storage, file: ${JSON.stringify(file)}, digest: "${digest}", format: "raw" });`;
 }

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { dataDisks } from "../../components/nodes/data-disk";
 import { machineRequests } from "../../components/nodes/machine-requests";
 import { place, PlacementError } from "../../components/nodes/placement";
-import { checkThinPools } from "../../components/nodes/thin-pools";
+import { checkThinPools, diskBytes } from "../../components/nodes/thin-pools";
 import { problemsOf, specOf, STACK_FACTS } from "../support/stack";
 
 const at = "pools.control.disks";
@@ -106,6 +106,27 @@ describe("data disks in the stack file", () => {
       expect(problemsOf({ [at]: [etcd(device({ id: "/dev/sdb", serial: "a b " }))] })).to.deep.equal([
         'pools.control.disks[0].devices[0].id: found "/dev/sdb"; give a stable name of the device, such as /dev/disk/by-id/nvme-…: a disk or a partition',
         'pools.control.disks[0].devices[0].serial: found "a b "; give the serial number that `lsblk -o NAME,SERIAL` shows for the disk',
+      ]);
+    });
+
+    it("can be system disks, on the host where the machine's other devices are", () => {
+      const [control] = specOf({
+        "pools.control.diskDevices": [device()],
+        [at]: [etcd(device({ id: "/dev/disk/by-id/two", serial: "S2" }))],
+      }).pools;
+      if (control?.source !== "hosts") throw new Error("not carved");
+      expect(machineRequests([{ ...control, hosts: ["a", "b"] }], "dev")[0]!.hosts).to.deep.equal(["a"]);
+      expect(diskBytes({ ...control, disks: [] })).to.equal(0);
+      expect(problemsOf({ "pools.worker.diskDevices": [device()] })).to.deep.equal([
+        'pools.worker.diskDevices: found "1 devices"; give one for each of the 2 machines',
+      ]);
+      expect(problemsOf({ "pools.control.diskDevices": [device()], [at]: [etcd(device())] })).to.deep.equal([
+        'pools.control.disks[0].devices[0].id: found "/dev/disk/by-id/nvme-one"; machine 0 of pool control has it as its system disk already: a device is one machine\'s',
+      ]);
+      expect(
+        problemsOf({ "pools.control.disk": "101GiB", "pools.control.diskDevices": [device()] }, facts()),
+      ).to.deep.equal([
+        'pools.control.diskDevices[0].id: found "/dev/disk/by-id/nvme-one"; the facts of a say that it has 107374182400 bytes, fewer than the size 101GiB of this disk',
       ]);
     });
 
