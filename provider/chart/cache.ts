@@ -8,18 +8,22 @@ import type { ChartInputs } from "./schema";
 
 /**
  * Charts of a checkout: `.kvmesh/charts/<name>-<version>/` as unpacked, with the archive's digest beside it in
- * `<name>-<version>.sha256`. The engine starts the plugin in the project's folder, so paths are relative to it.
+ * `<name>-<version>.sha256`.
  */
 const FOLDER = ".kvmesh/charts";
 
+/** The parent of dist/. Not the working folder: the engine starts the plugin in that of the program, which is `bin` here. */
+export const CHECKOUT = path.resolve(__dirname, "../../..");
+
 const MAX_UNPACKED = 256 * 2 ** 20;
 
+/** Relative to the checkout. */
 export function chartPath(inputs: Pick<ChartInputs, "name" | "version">): string {
   return `${FOLDER}/${inputs.name}-${inputs.version}`;
 }
 
 /** The digest of what is unpacked on this machine; undefined: nothing, or nothing whole. */
-export function cachedDigest(inputs: ChartInputs, checkout = process.cwd()): string | undefined {
+export function cachedDigest(inputs: ChartInputs, checkout: string): string | undefined {
   const folder = path.join(checkout, chartPath(inputs));
   try {
     if (!fs.existsSync(path.join(folder, "Chart.yaml"))) return undefined;
@@ -37,7 +41,7 @@ export function digestOf(bytes: Buffer): string {
  * Unpacks beside the final place and renames: a folder of this name is always whole. Nothing is written before the whole
  * archive was read and every entry found to be a plain file or folder inside a folder of the chart's name.
  */
-export async function unpack(inputs: ChartInputs, archive: Buffer, checkout = process.cwd()): Promise<void> {
+export async function unpack(inputs: ChartInputs, archive: Buffer, checkout: string): Promise<void> {
   const target = path.join(checkout, chartPath(inputs));
   const chart = `chart ${inputs.name} ${inputs.version}`;
   await inspect(inputs, chart, archive);

@@ -5,25 +5,14 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "chai";
-import { create, Header } from "tar";
+import { Header } from "tar";
 import { gzipSync } from "node:zlib";
-import { chartKind } from "../../provider/chart/kind";
+import { chartKindIn } from "../../provider/chart/kind";
 import type { ChartInputs } from "../../provider/chart/schema";
+import { chartArchive } from "../support/chart-archive";
 import { testContext, LocalMachine } from "../support/local-machine";
 
 const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
-
-/** The archive of a chart, as `helm package` makes it. */
-async function chartArchive(name: string, version: string): Promise<Buffer> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-chart-"));
-  fs.mkdirSync(path.join(folder, name, "templates"), { recursive: true });
-  fs.writeFileSync(path.join(folder, name, "Chart.yaml"), `apiVersion: v2\nname: ${name}\nversion: ${version}\n`);
-  fs.writeFileSync(path.join(folder, name, "templates/cm.yaml"), "kind: ConfigMap\n");
-  await create({ gzip: true, cwd: folder, file: path.join(folder, "a.tgz") }, [name]);
-  const bytes = fs.readFileSync(path.join(folder, "a.tgz"));
-  fs.rmSync(folder, { recursive: true });
-  return bytes;
-}
 
 /** An archive with one entry of any name and type, which no well-meaning tool would write. */
 function hostileArchive(entryPath: string, type: "File" | "SymbolicLink" = "File", linkpath?: string): Buffer {
@@ -40,7 +29,7 @@ describe("chart", () => {
   let server: http.Server;
   let base: string;
   let checkout: string;
-  const before = process.cwd();
+  let chartKind: ReturnType<typeof chartKindIn>;
   /** Path → answer; unknown paths are 404. */
   let routes: Map<string, (request: http.IncomingMessage, response: http.ServerResponse) => void>;
   let requests: string[];
@@ -57,12 +46,10 @@ describe("chart", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     base = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     checkout = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-checkout-"));
-    // The engine starts the plugin in the project's folder.
-    process.chdir(checkout);
+    chartKind = chartKindIn(checkout);
   });
 
   afterEach(async () => {
-    process.chdir(before);
     fs.rmSync(checkout, { recursive: true, force: true });
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -93,7 +80,9 @@ describe("chart", () => {
     }
     throw new Error("it was accepted");
   };
-  const left = (): string[] => (fs.existsSync(".kvmesh/charts") ? fs.readdirSync(".kvmesh/charts") : []);
+  const inCheckout = (file: string): string => path.join(checkout, file);
+  const left = (): string[] =>
+    fs.existsSync(inCheckout(".kvmesh/charts")) ? fs.readdirSync(inCheckout(".kvmesh/charts")) : [];
 
   async function repositoryWith(archive: Buffer, digest = sha256(archive)): Promise<void> {
     serve("/charts/index.yaml", index(digest));
@@ -107,8 +96,8 @@ describe("chart", () => {
     const { id, outputs } = await fetchChart(inputs());
     expect(id).to.equal("base-1.2.3");
     expect(outputs).to.deep.equal({ path: ".kvmesh/charts/base-1.2.3", resolvedDigest: `sha256:${sha256(archive)}` });
-    expect(fs.readFileSync(".kvmesh/charts/base-1.2.3/Chart.yaml", "utf8")).to.contain("name: base");
-    expect(fs.existsSync(".kvmesh/charts/base-1.2.3/templates/cm.yaml")).to.equal(true);
+    expect(fs.readFileSync(inCheckout(".kvmesh/charts/base-1.2.3/Chart.yaml"), "utf8")).to.contain("name: base");
+    expect(fs.existsSync(inCheckout(".kvmesh/charts/base-1.2.3/templates/cm.yaml"))).to.equal(true);
     expect(left()).to.have.members(["base-1.2.3", "base-1.2.3.sha256"]);
   });
 
@@ -124,7 +113,7 @@ describe("chart", () => {
     await repositoryWith(await chartArchive("base", "1.2.3"));
     const state = { ...inputs(), ...(await fetchChart(inputs())).outputs };
     expect(chartKind.diff(state, inputs())).to.deep.equal([]);
-    fs.rmSync(".kvmesh", { recursive: true });
+    fs.rmSync(inCheckout(".kvmesh"), { recursive: true });
     expect(chartKind.diff(state, inputs())).to.deep.equal([{ property: "path", effect: "live" }]);
     await chartKind.update(testContext(new LocalMachine()), "base-1.2.3", state, inputs());
     expect(chartKind.diff(state, inputs())).to.deep.equal([]);
@@ -141,7 +130,7 @@ describe("chart", () => {
     await repositoryWith(archive);
     expect(await failure(inputs({ digest: `sha256:${"1".repeat(64)}` }))).to.match(/pinned is sha256:111/);
     const state = { ...inputs(), ...(await fetchChart(inputs())).outputs };
-    fs.rmSync(".kvmesh", { recursive: true });
+    fs.rmSync(inCheckout(".kvmesh"), { recursive: true });
     await repositoryWith(await chartArchive("base", "1.2.4"));
     await chartKind
       .update(testContext(new LocalMachine()), "base-1.2.3", state, inputs())
@@ -175,7 +164,7 @@ describe("chart", () => {
       await repositoryWith(archive);
       expect(await failure(inputs())).to.match(/its archive holds .* refused/);
       expect(left()).to.deep.equal([]);
-      expect(fs.existsSync(path.join(checkout, "evil")) || fs.existsSync("/tmp/kvmesh-evil")).to.equal(false);
+      expect(fs.existsSync(inCheckout("evil")) || fs.existsSync("/tmp/kvmesh-evil")).to.equal(false);
     });
   }
 
