@@ -88,6 +88,10 @@ export const digest = matching(
 export const absolutePath = (description: string) =>
   matching(/^\/[\w./-]*$/, "give an absolute path without spaces", description);
 
+/** A relative one would be looked for in a folder of its own by each program that reads it. */
+export const ownFile = (description: string) =>
+  matching(/^~?\//, "give an absolute path, or one that begins with ~/", description);
+
 export const lvmName = (description: string) =>
   matching(
     /^(?!\.\.?$)[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,99}$/,

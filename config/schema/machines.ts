@@ -34,7 +34,7 @@ const location = z
   .meta({ description: "Where the hardware stands" });
 
 export const ssh = z.strictObject({
-  identityFile: field.text("Private key file, ~ allowed; default: the SSH agent").optional(),
+  identityFile: field.ownFile("Private key file, absolute or below ~/; default: the SSH agent").optional(),
   authorizedKeys: z
     .array(field.authorizedKey)
     .meta({ description: "Public keys that may log in to carved machines: at least the identity's own" })

@@ -87,7 +87,7 @@ describe("preparation of hosts in the stack file", () => {
       /^hosts\.a\.endpoint\.address: .*reached by OpenSSH/,
     ],
     ["a user like that", { [at]: {}, "hosts.a.endpoint.user": "a b" }, /^hosts\.a\.endpoint\.user: /],
-    ["such a key file", { [at]: {}, "ssh.identityFile": 'x" y' }, /^ssh\.identityFile: /],
+    ["such a key file", { [at]: {}, "ssh.identityFile": '/x" y' }, /^ssh\.identityFile: .*prepared by OpenSSH/],
     ["another word", { [at]: { reboot: "always" } }, /^hosts\.a\.prepare\.reboot: /],
   ];
   for (const [what, changes, message] of refusals) {

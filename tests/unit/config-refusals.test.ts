@@ -39,6 +39,11 @@ describe("parseStack, on what it does not take", () => {
     ],
     ["a known_hosts line", { "hosts.a.endpoint.hostKey": `192.0.2.1 ${HOST_KEY}` }, /leave out "192\.0\.2\.1"/],
     ["a fingerprint", { "hosts.a.endpoint.hostKey": "SHA256:abc" }, /fingerprint/],
+    [
+      "a key file that each program would look for elsewhere",
+      { ssh: { identityFile: "keys/id", authorizedKeys: [`${HOST_KEY} ops`] } },
+      /^ssh\.identityFile: found "keys\/id"; give an absolute path/,
+    ],
     ["a version with v", { "kubernetes.version": "v1.34.2" }, /^kubernetes\.version: found "v1\.34\.2"; .*without "v"/],
     ["a version range", { "mesh.version": "1.28" }, /^mesh\.version: .*exact/],
     ["a Kubernetes that is too old", { "kubernetes.version": "1.17.9" }, /1\.18 and later/],
