@@ -39,7 +39,7 @@ export function chartFolders(
   const { folder, repository, oci } = source;
   if (folder !== undefined) {
     const found = localCharts(path.resolve(checkout, folder));
-    return (chart) => found[chart];
+    return (chart) => (path.isAbsolute(folder) ? found[chart] : fromProgram(found[chart]));
   }
   return (chart, name, opts) =>
     new Chart(name, { name: chart, version, repository, oci }, opts).path.apply(fromProgram);
@@ -65,6 +65,6 @@ function localCharts(folder: string): Readonly<Record<IstioChart, string>> {
  * The Kubernetes provider resolves a relative chart from the program's folder. A relative path is the same on a laptop
  * and in CI, so the plan is too; an absolute one would show a change on every machine.
  */
-function fromProgram(relativeToCheckout: string): string {
-  return path.relative(process.cwd(), path.resolve(checkout, relativeToCheckout));
+function fromProgram(place: string): string {
+  return path.relative(process.cwd(), path.resolve(checkout, place));
 }

@@ -58,6 +58,11 @@ describe("IstioMesh", () => {
         const all = await recordResources(() => new IstioMesh("mesh", { ...args, spec }));
         expect(find(all, release, "mesh-istiod").inputs.chart).to.equal(path.join(folder, istiod));
         expect(all.filter(({ type }) => type === "kvmesh:index:Chart")).to.have.lengthOf(0);
+        const ofCheckout = meshSpec({ charts: { folder: path.relative(path.resolve(__dirname, "../../.."), folder) } });
+        const relative = await recordResources(() => new IstioMesh("mesh", { ...args, spec: ofCheckout }));
+        const chart = find(relative, release, "mesh-istiod").inputs.chart as string;
+        expect(path.isAbsolute(chart), "the checkout's own charts: the same plan on every machine").to.equal(false);
+        expect(path.resolve(chart)).to.equal(path.join(folder, istiod));
       } finally {
         fs.rmSync(folder, { recursive: true });
       }
