@@ -13,12 +13,15 @@ export type Condition = "writing" | "ready" | "kept";
 export interface Tagged {
   readonly mark: Mark;
   readonly condition: Condition;
+  /** The image that it was made from, for an import: nothing else knows. */
+  readonly base?: { readonly path: string; readonly format: "qcow2" | "raw" };
 }
 
 /** The mark as LVM tags, in the order that `LC_ALL=C sort` gives: they are LVM's metadata, so that no volume is ever there without them. */
-export function tagsOf({ mark, condition }: Tagged): readonly string[] {
+export function tagsOf({ mark, condition, base }: Tagged): readonly string[] {
   const { project, stack, cluster, environment, urn } = mark;
-  const fields = { condition, project, stack, cluster, environment, urn };
+  const image = base && { base: `${base.format}:${base.path}` };
+  const fields = { condition, project, stack, cluster, environment, urn, ...image };
   return [OUR_TAG, ...Object.entries(fields).map(([key, value]) => tag(key, value))].sort();
 }
 
@@ -40,7 +43,12 @@ export function taggedFrom(tags: readonly string[]): Tagged | undefined {
     environment: fields.get("environment") ?? "",
   };
   const condition = fields.get("condition");
-  return { mark, condition: condition === "writing" || condition === "kept" ? condition : "ready" };
+  const [, format, path] = /^(qcow2|raw):(\/.*)$/.exec(fields.get("base") ?? "") ?? [];
+  return {
+    mark,
+    condition: condition === "writing" || condition === "kept" ? condition : "ready",
+    ...(path === undefined ? {} : { base: { path, format: format as "qcow2" | "raw" } }),
+  };
 }
 
 export function ourTags(tags: readonly string[]): readonly string[] {

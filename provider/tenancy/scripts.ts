@@ -47,7 +47,11 @@ fields() {
     [ ! -s "$f" ] || { printf '%s\\t' "\${f#"$1"}"; cat "$f"; }
   done
 }
-if command -v lvs >/dev/null; then section volumes; ${reportCommand()} || fail 'LVM does not list its volumes'; fi
+if command -v lvs >/dev/null; then
+  section volumes
+  exec 3>&1
+  said=$(${reportCommand()} 2>&1 >&3) || fail "LVM does not list its volumes: $said"
+fi
 section leases; fields ${LEASES}/cpu-
 section devices; fields ${CLAIMS}/
 `;

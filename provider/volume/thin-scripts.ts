@@ -2,7 +2,7 @@ import { quote } from "../core/quote";
 import { reportCommand } from "../lvm/report";
 import type { LogicalVolume } from "../lvm/report";
 import { ourTags, tagsOf } from "../lvm/tags";
-import type { Condition, Tagged } from "../lvm/tags";
+import type { Tagged } from "../lvm/tags";
 import type { Mark } from "../libvirt/mark";
 import { requireImage } from "./scripts";
 import type { ThinVolume } from "./schema";
@@ -25,7 +25,8 @@ command -v lvs >/dev/null || fail 'LVM is not installed on this host: apt-get in
 
 /** The report of a volume group on standard output; a group that is not there ends the script. */
 export function lookScript(volumeGroup: string): string {
-  return `${LVM}${reportCommand(volumeGroup)} || fail ${quote(`the volume group ${volumeGroup} can't be read on this host: \`vgs\` there shows those that it has. If it is gone for good, with all on it, take its disks out of the state (pulumi state delete)`)}
+  return `${LVM}exec 3>&1
+said=$(${reportCommand(volumeGroup)} 2>&1 >&3) || fail ${quote(`the volume group ${volumeGroup} can't be read on this host`)}" (\${said#  })"': \`vgs\` there shows those that it has. If it is gone for good, with all on it, take its disks out of the state (pulumi state delete)'
 `;
 }
 
@@ -46,10 +47,6 @@ tags=$(our_tags)
 /** As `our_tags` prints them. */
 function line(tags: readonly string[]): string {
   return tags.map((tag) => `${tag} `).join("");
-}
-
-function markLine(mark: Mark, condition: Condition): string {
-  return line(tagsOf({ mark, condition }));
 }
 
 /** Ends a script when the volume is not the one that was seen, or has other tags of ours. Under the lock. */
@@ -93,43 +90,53 @@ refused=$(printf '%s\\n' "$report" | awk -F '|' -v full=${pool} -v pool=${quote(
 /**
  * Makes the volume. One with an image is `writing` until the image is on it to the end; that takes long and is done without the host's
  * lock. May run twice, and after a run that was killed: what that one wrote half is made anew, and what was made whole is left.
+ *
+ * @param half what was seen that an earlier run left half: its tags may be of another environment, or another image.
  */
-export function makeThinScript(volume: ThinVolume, mark: Mark): string {
+export function makeThinScript(volume: ThinVolume, mark: Mark, half: LogicalVolume | undefined): string {
   const { thinPool, name, base, baseFormat, capacityBytes } = volume;
-  const first: Tagged = { mark, condition: base === undefined ? "ready" : "writing" };
+  const ready: Tagged = { mark, condition: "ready", ...imageOf(volume) };
+  const writing: Tagged = { ...ready, condition: "writing" };
+  const first = base === undefined ? ready : writing;
+  const halves = [tagsOf(writing), ...(half ? [ourTags(half.tags)] : [])];
   const flags = tagsOf(first)
     .map((tag) => ` --addtag ${quote(tag)}`)
     .join("");
   const image = base === undefined ? "" : requireImage(base, baseFormat, capacityBytes);
   return `lock
-${look(volume)}if [ "$tags" = ${quote(markLine(mark, "ready"))} ]; then exit 0; fi
-if [ "$tags" = ${quote(markLine(mark, "writing"))} ]; then
+${look(volume)}if [ "$tags" = ${quote(line(tagsOf(ready)))} ]; then exit 0; fi
+if ${halves.map((tags) => `[ "$tags" = ${quote(line(tags))} ]`).join(" || ")}; then
   lvremove -q -y "$lv" >/dev/null 2>&1 </dev/null || fail "$f is being written by another run: run again when that has ended"
 fi
 ! exists || fail "$f has appeared meanwhile; it is left untouched: run again"
 ${image}${requireRoom(volume, String(capacityBytes), base === undefined ? "0" : "$have")}lvcreate -q -y -V ${capacityBytes}b --thinpool ${quote(`${thinPool.volumeGroup}/${thinPool.name}`)} -n ${quote(name)}${flags} >/dev/null </dev/null
 [ -e "$f" ] || fail "LVM has made $lv, and $f is not there: does udev run on this host?"
-${base === undefined ? "" : writeImage(base, baseFormat, mark)}`;
+${base === undefined ? "" : writeImage(base, writing, ready)}`;
+}
+
+function imageOf({ base, baseFormat }: ThinVolume): Pick<Tagged, "base"> {
+  return base === undefined ? {} : { base: { path: base, format: baseFormat ?? "raw" } };
 }
 
 /**
  * A new thin volume reads as zeros, so that holes of the image take no room. What did not come to its end is removed. The lock on the device is
  * the one that udev respects: nothing looks at half an image.
  */
-function writeImage(base: string, baseFormat: ThinVolume["baseFormat"], mark: Mark): string {
+function writeImage(base: string, writing: Tagged, ready: Tagged): string {
+  const unchanged = `"$(our_tags)" = ${quote(line(tagsOf(writing)))}`;
   return `uuid=$(uuid_of)
 unlock
-unfinished() { [ "$(uuid_of)" != "$uuid" ] || [ "$(our_tags)" != ${quote(markLine(mark, "writing"))} ] || { exec 8<&-; lvremove -q -y "$lv" >/dev/null 2>&1 </dev/null; }; }
+unfinished() { [ "$(uuid_of)" != "$uuid" ] || ! [ ${unchanged} ] || { exec 8<&-; lvremove -q -y "$lv" >/dev/null 2>&1 </dev/null; }; }
 trap unfinished EXIT
 trap 'exit 1' HUP INT TERM
 exec 8<"$f"
 flock -w 300 8 || fail "$f is being written by another run"
-qemu-img convert -n --target-is-zero -f ${baseFormat ?? "raw"} -O raw ${quote(base)} "$f"
+qemu-img convert -n --target-is-zero -f ${writing.base?.format ?? "raw"} -O raw ${quote(base)} "$f"
 sync "$f"
 exec 8<&-
 lock
-[ "$(uuid_of)" = "$uuid" ] && [ "$(our_tags)" = ${quote(markLine(mark, "writing"))} ] || fail "$f was changed by another run meanwhile; run again"
-${changeTags(tagsOf({ mark, condition: "writing" }), tagsOf({ mark, condition: "ready" }))}trap - EXIT
+[ "$(uuid_of)" = "$uuid" ] && [ ${unchanged} ] || fail "$f was changed by another run meanwhile; run again"
+${changeTags(tagsOf(writing), tagsOf(ready))}trap - EXIT
 `;
 }
 
@@ -162,10 +169,11 @@ done
 `;
 }
 
-/** LVM does not remove a volume that is open. */
+/** LVM does not remove a volume that is open. One is gone when the group can be read and does not have it. */
 export function removeThinScript(volume: ThinVolume, seen: LogicalVolume): string {
   return `lock
-${look(volume)}exists || exit 0
+${look(volume)}names=$(lvs --noheadings -o lv_name ${quote(volume.thinPool.volumeGroup)})
+printf '%s\\n' "$names" | tr -d ' ' | grep -qxF -e ${quote(volume.name)} || exit 0
 ${assertUnchanged(seen)}said=$(lvremove -q -y "$lv" 2>&1 </dev/null) || case $said in
   *'in use'*) fail "$f is in use: is its machine still running?" ;;
   *) fail "$said" ;;

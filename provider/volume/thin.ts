@@ -44,12 +44,12 @@ export const thinDisks: Disks<ThinVolume> = {
       refuseOther(inputs, path, lv);
       if (inputs.onDestroy === "keep") ctx.warn(`disk ${name} was kept: what it holds is used again`);
       if (tagged?.condition === "kept")
-        await onHost(ctx, host, `disk ${name}`, markThinScript(inputs, lv, { mark, condition: "ready" }));
+        await onHost(ctx, host, `disk ${name}`, markThinScript(inputs, lv, { ...tagged, mark, condition: "ready" }));
       if (lv.bytes < inputs.capacityBytes) await grow(ctx, inputs);
       return { id: path, outputs: { path } };
     }
     if (inputs.base !== undefined) ctx.progress(`writing the image to ${path}`);
-    await onHost(ctx, host, `disk ${name}`, makeThinScript(inputs, mark), { timeoutMs: 1_800_000 });
+    await onHost(ctx, host, `disk ${name}`, makeThinScript(inputs, mark, found?.lv), { timeoutMs: 1_800_000 });
     return { id: path, outputs: { path } };
   },
 
@@ -74,10 +74,10 @@ export const thinDisks: Disks<ThinVolume> = {
       throw new UserError(`${where(news.host)}: ${id} is not ours any more; it is left untouched`);
     if (differences("owner", olds.owner, news.owner).length > 0) {
       const mark = markOf(news.owner, ctx.urn);
-      const { condition } = tagged;
-      await onHost(ctx, news.host, `marking disk ${news.name}`, markThinScript(news, lv, { mark, condition }));
+      await onHost(ctx, news.host, `marking disk ${news.name}`, markThinScript(news, lv, { ...tagged, mark }));
     }
-    if (lv.bytes < news.capacityBytes) await grow(ctx, news);
+    // Also when it has grown already: a run may have ended before the machine was told.
+    if (lv.bytes < news.capacityBytes || olds.capacityBytes < news.capacityBytes) await grow(ctx, news);
     return { path: id };
   },
 
@@ -143,7 +143,7 @@ function lvName({ volumeGroup, name }: LogicalVolume): string {
   return `${volumeGroup}/${name}`;
 }
 
-/** By "HOST:/dev/GROUP/NAME". Which image it was copied from is known to nobody. */
+/** By "HOST:/dev/GROUP/NAME". Which image it was copied from its tags say, when it is of kvmesh. */
 async function importThin(ctx: Context, id: string): Promise<Seen<VolumeInputs, VolumeOutputs> | undefined> {
   const { host, rest: path } = parseImportId(ctx, id, "/dev/GROUP/NAME");
   const [, volumeGroup, name] = /^\/dev\/([A-Za-z0-9_+.-]+)\/([A-Za-z0-9_+.-]+)$/.exec(path) ?? [];
@@ -158,7 +158,10 @@ async function importThin(ctx: Context, id: string): Promise<Seen<VolumeInputs, 
   const owner = ownerOfFound(ctx, `${where(host)}: ${path}`, tagged, own);
   const inputs: ThinVolume = {
     ...{ host, owner, name, thinPool: { volumeGroup, name: lv.pool, overcommit: 1 } },
-    ...{ capacityBytes: lv.bytes, format: "raw", onDestroy: "keep" },
+    ...{ capacityBytes: lv.bytes, format: "raw" },
+    ...(tagged?.base === undefined
+      ? { onDestroy: "keep" }
+      : { base: tagged.base.path, baseFormat: tagged.base.format, onDestroy: "remove" }),
   };
   return { id: path, inputs, outputs: { path } };
 }

@@ -3,8 +3,11 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { reportFrom } from "../../provider/lvm/report";
 import { taggedFrom, tagsOf } from "../../provider/lvm/tags";
+import { domainKind } from "../../provider/domain/domain";
 import { SshTransport } from "../../provider/transport/ssh";
 import { volumeKind } from "../../provider/volume/volume";
+import { testContext } from "../support/context";
+import { failure } from "../support/failure";
 import { exampleHostKey } from "../support/hosts";
 import { SimulatedHost } from "../support/simulated-host";
 import { thinContract } from "../support/thin-contract";
@@ -28,6 +31,63 @@ describe("a simulated host keeps the contract of thin pools", () => {
   };
 
   thinContract(() => ({ endpoint: host.endpoint, transport, shell }));
+});
+
+/** What a real host can't be made to do at the right moment. */
+describe("a thin volume on a host of which a tool fails", () => {
+  const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "development" } as const;
+  const thinPool = { volumeGroup: "contract", name: "machines", overcommit: 1 };
+  const size = 64 * 2 ** 20;
+
+  it("is told to its machine by the next run when it had grown already, and does not count as gone", async () => {
+    const host = await SimulatedHost.start();
+    host.addVolumeGroup("contract");
+    const transport = new SshTransport({ identityFile: host.identityFile, connectTimeoutSeconds: 30, attempts: 1 });
+    /** Calls with these words fail, until the returned function is called. */
+    const broken = (tool: string, words: string, said: string): (() => void) => {
+      const [file, real] = [host.path(`/bin/${tool}`), host.path(`/bin/${tool}.real`)];
+      fs.renameSync(file, real);
+      const text = `#!/bin/sh\ncase " $* " in ${words}) echo "  ${said}" >&2; exit 5 ;; esac\nexec ${tool}.real "$@"\n`;
+      fs.writeFileSync(file, text, { mode: 0o755 });
+      return () => fs.renameSync(real, file);
+    };
+    try {
+      await host.shell("lvcreate -q -y --type thin-pool -L 512m -n machines contract");
+      const ctx = testContext(transport, "w-0.etcd");
+      const data = (capacityBytes: number) =>
+        volumeKind.check({
+          ...{ host: host.endpoint, owner, name: "w-0.etcd", thinPool, format: "raw", onDestroy: "remove" },
+          capacityBytes,
+        }).inputs;
+      const { id, outputs } = await volumeKind.create(ctx, data(size));
+      const machine = domainKind.check({
+        ...{ host: host.endpoint, owner, name: "w-0", type: "qemu", vcpus: 1, vcpuPins: [], emulatorPin: [] },
+        ...{ ioThreadPin: [], memoryBytes: size, interfaces: [], storage: "/var/lib/kvmesh" },
+        disks: [{ type: "block", path: id, format: "raw", target: "vdb" }],
+      }).inputs;
+      const made = await domainKind.create(testContext(transport, "w-0"), machine);
+      const grow = () => volumeKind.update(ctx, id, { ...data(size), ...outputs }, data(2 * size));
+
+      const resizes = broken("virsh", '*" blockresize "*', "error: the monitor does not answer");
+      expect((await failure(grow())).message).to.contain("the monitor does not answer");
+      expect((await failure(grow())).message, "again").to.contain("the monitor does not answer");
+      resizes();
+      await grow();
+      await domainKind.delete(testContext(transport, "w-0"), made.id, { ...machine, ...made.outputs });
+
+      // The look before is a report; what the script sees under its lock is not.
+      const looks = broken("lvs", '*"--reportformat"*) exec lvs.real "$@" ;; *', "Can't get lock for contract");
+      const removal = () => volumeKind.delete(ctx, id, { ...data(2 * size), ...outputs });
+      expect((await failure(removal())).message).to.contain("Can't get lock for contract");
+      looks();
+      expect((await host.shell("lvs --noheadings -o lv_name contract/w-0.etcd")).stdout).to.contain("w-0.etcd");
+      await removal();
+      await removal();
+    } finally {
+      transport.close();
+      await host.stop();
+    }
+  });
 });
 
 describe("a volume that moves between folder and thin pool", () => {
@@ -103,10 +163,11 @@ describe("LVM's report", () => {
 
   it("has tags that LVM takes, whatever the names hold", () => {
     const owner = { project: "p", stack: "s", cluster: "c", environment: "staging" };
+    const base = { path: "/var/lib/kvmesh/debian-13.qcow2", format: "qcow2" } as const;
     for (const urn of ["a b", "+24", "é\u2028%", "$(x),y@z", "x".repeat(900)]) {
-      const tags = tagsOf({ mark: { ...owner, urn }, condition: "kept" });
+      const tags = tagsOf({ mark: { ...owner, urn }, condition: "kept", base });
       for (const tag of tags) expect(tag).to.match(/^[A-Za-z0-9_+./=!:#&-]{1,1024}$/);
-      expect(taggedFrom(["theirs", ...tags])).to.deep.equal({ mark: { ...owner, urn }, condition: "kept" });
+      expect(taggedFrom(["theirs", ...tags])).to.deep.equal({ mark: { ...owner, urn }, condition: "kept", base });
     }
     expect(() => tagsOf({ mark: { ...owner, urn: "x".repeat(1024) }, condition: "ready" })).to.throw("LVM takes 1024");
   });
