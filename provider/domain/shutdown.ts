@@ -7,8 +7,8 @@ import type { Context } from "../core/kind";
  */
 export const SHUTDOWN_SECONDS = 240;
 
-/** Of a script that shuts a machine down: the same again for what comes before and after, such as the host's lock. */
-export const SHUTDOWN_TIMEOUT_MS = (2 * SHUTDOWN_SECONDS + 60) * 1000;
+/** Of a script that shuts a machine down: beside that it may wait 300 s for the host's lock. */
+export const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_SECONDS + 360) * 1000;
 
 /** Seconds that a machine gets to shut down: half of what customTimeouts leave, when that is less. */
 export function grace({ deadline }: Context): number {
