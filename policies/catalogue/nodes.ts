@@ -77,7 +77,7 @@ export const nodeRules: readonly Rule[] = [
     kind: "stack",
     controls: { gdpr: ["Art. 32(1)(b)"], nis2: ["c"] },
     remedy:
-      "Put the hosts' storage folder on an NVMe device; a rented machine must show NVMe or be as fast, and its plan be dedicated.",
+      "Put the hosts' storage folder or volume group on NVMe devices; a rented machine must show NVMe or be as fast, and its plan be dedicated.",
   }),
   rule({
     id: "etcd-fsync",
