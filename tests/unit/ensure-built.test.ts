@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import { createRequire } from "node:module";
 import * as os from "node:os";
 import * as path from "node:path";
 import { checkout } from "../support/engine";
@@ -21,7 +22,7 @@ describe("what is not compiled is refused", () => {
   };
   const refusal = (...rooms: string[]): string | undefined => {
     const file = path.join(root, "bin/ensure-built.cjs");
-    return (require(file) as EnsureBuilt).refusalOf(rooms);
+    return (createRequire(__filename)(file) as EnsureBuilt).refusalOf(rooms);
   };
   before(() => {
     write("bin/ensure-built.cjs", fs.readFileSync(path.join(checkout, "bin/ensure-built.cjs"), "utf8"), 1);
