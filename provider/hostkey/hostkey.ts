@@ -9,6 +9,7 @@ import type { Context, Kind, Seen } from "../core/kind";
 import { inspect } from "../domain/inspect";
 import { readSeed, seedFile } from "../domain/seed";
 import { where } from "../transport/errors";
+import { ed25519KeyPair } from "./key-pair";
 
 const args = z.strictObject({ keepers: z.record(z.string(), z.string()).optional() });
 
@@ -30,8 +31,7 @@ export const hostKeyKind: Kind<HostKeyInputs, HostKeyOutputs> = {
   check: checkWith(args),
   diff: (olds, news) => changesOf<HostKeyInputs>(olds, news, { keepers: "replace" }),
   async create() {
-    const { default: ssh2 } = await import("ssh2");
-    const pair = ssh2.utils.generateKeyPairSync("ed25519");
+    const pair = await ed25519KeyPair();
     const publicKey = pair.public.split(" ", 2).join(" ");
     return { id: fingerprint(publicKey), outputs: { privateKey: pair.private, publicKey } };
   },

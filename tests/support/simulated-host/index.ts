@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import * as ssh2 from "ssh2";
+import { ed25519KeyPair } from "../../../provider/hostkey/key-pair";
 import type { Endpoint } from "../../../provider/transport/transport";
 import { addDevice, sign } from "./devices";
 import type { SimulatedDevice } from "./devices";
@@ -51,8 +51,8 @@ export class SimulatedHost {
 
   static async start(options: SimulatedHostOptions = {}): Promise<SimulatedHost> {
     const root = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-host-"));
-    const host = ssh2.utils.generateKeyPairSync("ed25519");
-    const client = ssh2.utils.generateKeyPairSync("ed25519");
+    const host = await ed25519KeyPair();
+    const client = await ed25519KeyPair();
     const identityFile = path.join(root, "id_ed25519");
     fs.writeFileSync(identityFile, client.private, { mode: 0o600 });
     for (const folder of ["run/lock", "run/libvirt/qemu", "var/lib", "proc", "tmp", "libvirt"]) {
