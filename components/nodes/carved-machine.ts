@@ -24,7 +24,6 @@ import {
   type InterfaceArgs,
   type Network,
   type OwnerArgs,
-  type Tenancy,
   type VolumeArgs,
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
@@ -37,10 +36,8 @@ export interface CarvedMachineArgs {
   readonly owner: OwnerArgs;
   readonly pool: CarvedPoolSpec;
   readonly host: HostSpec;
-  /** What makes the host ready, where the stack does that. */
-  readonly prepared?: pulumi.Resource;
-  /** Outlives all that is made on the host. */
-  readonly tenancy: Tenancy;
+  /** Must be there before anything on the host is made, and goes after it: the stack's tenancy there, and what makes the host ready. */
+  readonly ground: readonly pulumi.Resource[];
   readonly image: Image;
   readonly imageFormat: "qcow2" | "raw";
   readonly network: NetworkSpec;
@@ -81,7 +78,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
               cpus: placement.cpus,
               facts: { file: host.factsFile, cpus: host.facts.cpus.length },
             },
-            { parent: this, dependsOn: groundOf(args) },
+            { parent: this, dependsOn: [...args.ground] },
           );
     const system = this.systemDisk(name, args, protect);
     const data = dataDisks(name, pool, args.index);
@@ -138,7 +135,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
             ? { when: "needed", endpoint, drain: { controlPlane: args.firstControlPlane ?? endpoint, node: name } }
             : undefined,
       },
-      { parent: this, protect, dependsOn: [lease, args.nat, args.prepared].filter((needed) => needed !== undefined) },
+      { parent: this, protect, dependsOn: [lease, args.nat, ...args.ground].filter((needed) => needed !== undefined) },
     );
     const machine = new Machine(
       name,
@@ -210,14 +207,14 @@ export class CarvedMachine extends pulumi.ComponentResource {
     const { path } = new Volume(
       name,
       { host: host.endpoint, owner, ...place, capacityBytes: pool.disk, ...image },
-      { parent: this, protect, dependsOn: groundOf(args) },
+      { parent: this, protect, dependsOn: [...args.ground] },
     );
     return diskOf(pool, path, place.format, { target });
   }
 
   private volumeOf(
     spec: DataDisk,
-    { host, owner, pool, tenancy, prepared }: CarvedMachineArgs,
+    { host, owner, pool, ground }: CarvedMachineArgs,
     protect: boolean,
   ): Pick<DiskArgs, "path" | "format"> {
     // The parser refuses a disk without size or devices.
@@ -226,7 +223,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
     const { path } = new Volume(
       fullName,
       { host: host.endpoint, owner, ...place, capacityBytes: size, onDestroy },
-      { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
+      { parent: this, protect, dependsOn: [...ground] },
     );
     return { path, format: place.format };
   }
@@ -235,13 +232,13 @@ export class CarvedMachine extends pulumi.ComponentResource {
     resource: string,
     wanted: Pick<BlockDeviceArgs, "machine" | "disk" | "minBytes" | "base" | "baseFormat">,
     { id, serial }: DeviceSpec,
-    { host, owner, tenancy, prepared }: CarvedMachineArgs,
+    { host, owner, ground }: CarvedMachineArgs,
     protect: boolean,
   ): BlockDevice {
     return new BlockDevice(
       resource,
       { host: host.endpoint, owner, ...wanted, device: id, serial },
-      { parent: this, protect, dependsOn: groundOf({ tenancy, prepared }) },
+      { parent: this, protect, dependsOn: [...ground] },
     );
   }
 }
@@ -279,11 +276,6 @@ function interfaceOf(attach: NetworkAttachment, mac: string): InterfaceArgs {
     case "macvtap":
       return { type: "direct", device: attach.device, mode: attach.mode, mac };
   }
-}
-
-/** What must be there before anything on the host is made, and goes after it. */
-function groundOf({ tenancy, prepared }: Pick<CarvedMachineArgs, "tenancy" | "prepared">): pulumi.Resource[] {
-  return prepared ? [tenancy, prepared] : [tenancy];
 }
 
 /** Where emulator and I/O threads run: housekeeping CPUs of the machine's own NUMA node, or all of them. */
