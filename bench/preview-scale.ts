@@ -1,6 +1,6 @@
 /**
  * Preview of large stacks: 10 hosts with 100 machines, and 100 hosts with 1,000, by the real CLI and plugin, with no network.
- * Beside each a program that declares as many resources that cost nothing, which is Pulumi's own share.
+ * Beside each the same without the CLI's own log, and a program that declares as many resources that cost nothing, which is Pulumi's own share.
  *
  * `node bin/run.cjs bench/preview-scale [RUNS]`; default 1. Prints seconds, and what a machine costs over the empty program.
  */
@@ -56,6 +56,19 @@ for (let i = 0; i < ${count}; i += 8) {
 `;
 }
 
+/** The CLI has no switch for the log that it keeps of every value of every call; where it can't have a folder for it, it does without. */
+function withoutLog<T>(work: string, run: () => T): T {
+  const logs = path.join(work, "home", "logs");
+  fs.renameSync(logs, `${logs}.kept`);
+  fs.writeFileSync(logs, "");
+  try {
+    return run();
+  } finally {
+    fs.rmSync(logs);
+    fs.renameSync(`${logs}.kept`, logs);
+  }
+}
+
 /** Of the plan's last lines: "+ 8123 to create". */
 function planned(said: string): number {
   return Number(/\+ (\d+) to create/.exec(said)?.[1]);
@@ -93,6 +106,9 @@ async function main(): Promise<void> {
       const count = planned(ours.said);
       row(`${hosts} hosts, ${machines} machines, ${count} resources`, ours, each(ours));
       costs.push(each(ours));
+
+      const unlogged = withoutLog(work, () => preview(checkoutRoot(), stack));
+      row("the same without the CLI's log", unlogged, each(unlogged));
 
       const folder = project(work, `trivial-${hosts}`, trivialProgram(count));
       pulumi(folder, ["stack", "init", "trivial"], env);

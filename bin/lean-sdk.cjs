@@ -12,9 +12,24 @@ const pulumi = require("@pulumi/pulumi");
 Reflect.deleteProperty(Error, "prepareStackTrace");
 
 if (process.env.KVMESH_DEBUG_SDK === undefined) {
-  // The SDK takes a trace of each of some fifty promises a resource, and sends the engine three debug messages a resource.
-  Error.stackTraceLimit = 3;
+  // The SDK sends the engine three debug messages a resource, and takes a trace of each of some fifty promises a resource.
   pulumi.log.debug = () => Promise.resolve();
+  Error.stackTraceLimit = 3;
+  const debuggable = require("@pulumi/pulumi/runtime/debuggable");
+  debuggable.debuggablePromise = withoutTraces(debuggable.debuggablePromise);
+}
+
+/** The same function; errors that are made while it runs have no trace. */
+function withoutTraces(call) {
+  return (...args) => {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      return call(...args);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  };
 }
 
 /** A module that the SDK requires when it starts, and that is loaded when something of it is first used. */
