@@ -54,14 +54,6 @@ export function parseAge(text: string): Milliseconds {
   return (Number(match[1]) * (match[2] === "d" ? 24 : 1) * TIME_UNITS.h) as Milliseconds;
 }
 
-/** The shortest exact form: 90000 → "90s", 60000 → "1m". */
-export function formatDuration(duration: Milliseconds): string {
-  for (const unit of ["h", "m", "s"] as const) {
-    if (duration !== 0 && duration % TIME_UNITS[unit] === 0) return `${duration / TIME_UNITS[unit]}${unit}`;
-  }
-  return `${duration}ms`;
-}
-
 /** 90 or "90%" → 90. */
 export function parsePercent(value: string | number): Percent {
   const number = typeof value === "number" ? value : Number(/^(\d+)\s*%$/.exec(value.trim())?.[1] ?? NaN);

@@ -71,10 +71,12 @@ describe("quickstart data disks", () => {
         { type: "pulumi:pulumi:Stack" },
       ];
       const node = (name: string, pool: string) => ({ name, pool, role: "worker", address: "", location: "NO" });
-      const nodes = [node("cp", "control"), node("w-0", "workers"), node("w-1", "workers")];
-      expect(declaredMounts(file, JSON.stringify({ deployment: { resources } }), nodes)).to.deep.equal([
-        { machine: "w-0", path: "/data", endpoint },
-      ]);
+      const state = JSON.stringify({ deployment: { resources } });
+      const nodes = [node("cp", "control"), node("w-0", "workers")];
+      expect(declaredMounts(file, state, nodes)).to.deep.equal([{ machine: "w-0", path: "/data", endpoint }]);
+      expect(() => declaredMounts(file, state, [...nodes, node("w-1", "workers")])).to.throw(
+        "w-1 declares a disk mounted on /data, and the stack's state has no machine w-1",
+      );
     } finally {
       fs.rmSync(folder, { recursive: true, force: true });
     }

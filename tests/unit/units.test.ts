@@ -5,8 +5,6 @@ import {
   cpuSet,
   formatBytes,
   formatCpuSet,
-  formatDuration,
-  type Milliseconds,
   parseAge,
   parseBytes,
   parseCpuSet,
@@ -56,7 +54,7 @@ describe("units", () => {
       fc.assert(fc.property(values, (value) => void expect(roundTrip(value)).to.deep.equal(expected(value))));
     const same = (value: number) => value;
     check(fc.maxSafeNat(), (n) => parseBytes(formatBytes(n as Bytes)), same);
-    check(fc.nat(2 ** 31 - 1), (n) => parseDuration(formatDuration(n as Milliseconds)), same);
+    check(fc.nat(2 ** 31 - 1), (n) => parseDuration(`${n}ms`), same);
     check(fc.array(fc.nat(8191)), (cpus) => parseCpuSet(formatCpuSet(cpus)), cpuSet);
     check(fc.nat(2 ** 32 - 1), (n) => ipv4(formatIpv4(n)), same);
   });
@@ -70,8 +68,6 @@ describe("units", () => {
   it("are shown in the largest unit that is exact", () => {
     expect(formatBytes(17_179_869_184 as Bytes)).to.equal("16GiB");
     expect(formatBytes(1025 as Bytes)).to.equal("1025B");
-    expect(formatDuration(90_000 as Milliseconds)).to.equal("90s");
-    expect(formatDuration(60_000 as Milliseconds)).to.equal("1m");
     expect(formatCpuSet([8, 0, 1, 2, 3])).to.equal("0-3,8");
   });
 });

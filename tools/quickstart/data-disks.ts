@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { parse } from "yaml";
 import type { Endpoint } from "../../provider/transport/transport";
+import { QuickstartError } from "./errors";
 import type { NodeOutput } from "./summary";
 
 /** A folder of a machine that a data disk is to be mounted on. */
@@ -42,9 +43,16 @@ export function declaredMounts(
         : [],
     ),
   );
-  return nodes.flatMap(({ name, pool }) => {
-    const endpoint = endpoints.get(name);
-    const paths = (pools[pool]?.disks ?? []).flatMap(({ mount }) => mount?.path ?? []);
-    return endpoint === undefined ? [] : paths.map((path) => ({ machine: name, path, endpoint }));
-  });
+  return nodes.flatMap(({ name, pool }) =>
+    (pools[pool]?.disks ?? []).flatMap(({ mount }) => {
+      if (mount === undefined) return [];
+      const endpoint = endpoints.get(name);
+      if (endpoint === undefined) {
+        throw new QuickstartError(
+          `${name} declares a disk mounted on ${mount.path}, and the stack's state has no machine ${name} to ask: look at \`pulumi stack export\``,
+        );
+      }
+      return [{ machine: name, path: mount.path, endpoint }];
+    }),
+  );
 }

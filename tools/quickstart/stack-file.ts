@@ -137,6 +137,8 @@ export function localStackFile(input: StackFileInput): string {
     },
     mesh: {
       version: "1.28.3",
+      // Nothing here has a client outside the mesh, so there is no PERMISSIVE step to take first.
+      mtls: "STRICT",
       ...(site.charts === undefined ? {} : { charts: { folder: site.charts } }),
       imagePullPolicy: pullPolicy,
       gatewayServiceType: "NodePort",

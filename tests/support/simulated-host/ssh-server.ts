@@ -116,11 +116,7 @@ export class SshServer {
       session.on("signal", (acceptSignal: (() => void) | undefined, _reject: unknown, info: { name: string }) => {
         acceptSignal?.();
         const pid = running();
-        try {
-          if (pid !== undefined) process.kill(-pid, `SIG${info.name}` as NodeJS.Signals);
-        } catch {
-          // It has ended meanwhile.
-        }
+        if (pid !== undefined) process.kill(-pid, `SIG${info.name}` as NodeJS.Signals);
       });
       session.on("exec", (acceptExec, _reject, info) => {
         running = this.exec(client, acceptExec(), info.command);
@@ -154,6 +150,8 @@ export class SshServer {
       const line = command.replace(/head -c \d+/, `head -c ${rooted.length}`);
       const started = spawn("sh", ["-c", line], { env: this.env(), cwd: this.root, detached: true });
       pid = started.pid;
+      // Its number may be somebody else's by now.
+      started.on("exit", () => (pid = undefined));
       started.stdin.on("error", () => undefined);
       started.stdin.write(rooted);
       pump.pipe(started.stdin);
