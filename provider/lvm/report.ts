@@ -30,10 +30,13 @@ export interface LogicalVolume {
   readonly zeroing: boolean;
 }
 
-/** Shell text: all volumes of a group, or of all groups, as JSON on standard output; `reportFrom` reads it. LVM must be there. */
+/**
+ * Shell text: all volumes of a group, or of all groups, as JSON on standard output; `reportFrom` reads it. LVM must be there. What it has to
+ * say is on standard error, as without JSON: LVM would put it into the report.
+ */
 export function reportCommand(volumeGroup?: string): string {
   const group = volumeGroup === undefined ? "" : ` ${quote(volumeGroup)}`;
-  return `LVM_SUPPRESS_FD_WARNINGS=1 lvs --reportformat json --units b --nosuffix -o ${COLUMNS.join(",")}${group}`;
+  return `LVM_SUPPRESS_FD_WARNINGS=1 lvs --config log/report_command_log=0 --reportformat json --units b --nosuffix -o ${COLUMNS.join(",")}${group}`;
 }
 
 /** @throws UserError when it is not what LVM prints. */

@@ -8,6 +8,8 @@ import { SimulatedLibvirt } from "./libvirt";
 import type { Answer } from "./tool-server";
 
 const EXTENT = 4 * 1024 * 1024;
+/** Without it, LVM says what went wrong in its report where that is JSON, and nothing on standard error. */
+const ERRORS_APART = "log/report_command_log=0";
 
 interface Volume {
   readonly name: string;
@@ -72,7 +74,10 @@ export function lvm(root: string, command: string, args: readonly string[]): Ans
     }
   } catch (error) {
     if (!(error instanceof LvmError)) throw error;
-    return { code: 5, stdout: "", stderr: `  ${error.message}\n` };
+    const inReport = words.options.has("--reportformat") && !words.options.get("--config")?.includes(ERRORS_APART);
+    if (!inReport) return { code: 5, stdout: "", stderr: `  ${error.message}\n` };
+    const log = error.message.split("\n").map((line) => ({ log_type: "error", log_message: line.trim() }));
+    return { code: 5, stdout: JSON.stringify({ report: [{ lv: [] }], log }), stderr: "" };
   }
 }
 
