@@ -1,5 +1,5 @@
-import { expect } from "chai";
 import { SshTransport } from "../../provider/transport/ssh";
+import { groundOn } from "../support/storage-contract";
 import { thinContract } from "../support/thin-contract";
 import { startThinGuest, type ThinGuest } from "../support/thin-guest";
 
@@ -16,13 +16,8 @@ if (process.platform === "linux" && process.getuid?.() === 0) {
       transport.close();
       await guest.stop();
     });
-    const shell = async (script: string): Promise<string> => {
-      const result = await transport.script(guest.endpoint, script);
-      expect(result.code, result.stderr).to.equal(0);
-      return result.stdout.trim();
-    };
 
-    thinContract(() => ({ endpoint: guest.endpoint, transport, shell }));
+    thinContract(() => groundOn(guest.endpoint, transport));
   });
 } else {
   describe("a real thin pool keeps the contract", () => {

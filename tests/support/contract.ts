@@ -23,7 +23,7 @@ import { imageContract } from "./image-contract";
 import { leaseContract, releaseContract } from "./lease-contract";
 import { machineContract } from "./machine-contract";
 import { networkContract } from "./network-contract";
-import { storageContract } from "./storage-contract";
+import { groundOn, storageContract } from "./storage-contract";
 import { tenancyContract } from "./tenancy-contract";
 import { transportContract, type TransportGround } from "./transport-contract";
 
@@ -43,11 +43,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     let image: string;
     let machine: MachineGround & TransportGround;
     const ground = (): MachineGround & TransportGround => machine;
-    const shell = async (script: string): Promise<string> => {
-      const result = await transport.script(host.endpoint, script);
-      expect(result.code, result.stderr).to.equal(0);
-      return result.stdout.trim();
-    };
+    const shell = (script: string): Promise<string> => machine.shell(script);
 
     before(async () => {
       host = await start();
@@ -79,10 +75,8 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
       });
       const { endpoint, identityFile, setAffinity, dropOnce } = host;
       machine = {
-        endpoint,
+        ...groundOn(endpoint, transport),
         identityFile,
-        transport,
-        shell,
         setAffinity,
         dropOnce,
         image,

@@ -12,6 +12,7 @@ import { ensureRoot, hostRecipe, nodeRecipe } from "../../tools/site/roots";
 import { emulatedKernelArguments } from "../../tools/site/settings";
 import type { HostOnly, Report } from "../../tools/site/types";
 import { testContext, type TestContext } from "./context";
+import { groundOn } from "./storage-contract";
 
 /** An emulated host with the image that guests boot from: for tests of what only a guest with an operating system shows. */
 export interface LabSite extends HostOnly {
@@ -76,11 +77,7 @@ async function onSite(site: HostOnly, owner: object, report: Report, down: () =>
     ...site,
     ...{ endpoint, transport, context, make, image: image.state.path },
     authorizedKey: fs.readFileSync(`${site.identityFile}.pub`, "utf8").trim(),
-    async shell(at, script) {
-      const result = await transport.script(at, script);
-      expect(result.code, result.stderr).to.equal(0);
-      return result.stdout.trim();
-    },
+    shell: (at, script) => groundOn(at, transport).shell(script),
     async stop() {
       transport.close();
       await down();

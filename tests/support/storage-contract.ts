@@ -16,6 +16,18 @@ export interface Ground {
   readonly shell: (script: string) => Promise<string>;
 }
 
+export function groundOn(endpoint: Endpoint, transport: SshTransport): Ground {
+  return {
+    endpoint,
+    transport,
+    async shell(script) {
+      const result = await transport.script(endpoint, script);
+      expect(result.code, result.stderr).to.equal(0);
+      return result.stdout.trim();
+    },
+  };
+}
+
 const MIB = 1024 * 1024;
 const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
 const storage = "/var/lib/kvmesh-contract-data";

@@ -12,22 +12,16 @@ import { testContext } from "./context";
 import type { TestContext } from "./context";
 import { failure } from "./failure";
 import type { Ground } from "./storage-contract";
+import { owner, thinMachine, thinPool, thinVolume } from "./thin-inputs";
 
 const MIB = 1024 * 1024;
-const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
-const thinPool = { volumeGroup: "contract", name: "machines", overcommit: 1 };
 const storage = "/var/lib/kvmesh-contract-thin";
 const image = `${storage}/image.raw`;
 const path = "/dev/contract/thin-0.etcd";
 
 export function thinContract(ground: () => Ground): void {
   describe("disks in a thin pool", () => {
-    const volume = (change: Partial<VolumeInputs> = {}): VolumeInputs =>
-      volumeKind.check({
-        ...{ host: ground().endpoint, owner, name: "thin-0.etcd", thinPool, capacityBytes: 64 * MIB },
-        ...{ format: "raw", onDestroy: "keep" },
-        ...change,
-      }).inputs;
+    const volume = (change: Partial<VolumeInputs> = {}): VolumeInputs => thinVolume(ground().endpoint, change);
     const system = (change: Partial<VolumeInputs> = {}): VolumeInputs =>
       volume({ name: "thin-0", base: image, baseFormat: "raw", onDestroy: "remove", ...change });
     const context = (name = "thin-0.etcd"): TestContext => ({
@@ -115,14 +109,10 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
     });
 
     it("grow in place, also under a running machine, and never shrink", async () => {
-      const machine = domainKind.check({
-        ...{ host: ground().endpoint, owner, name: "thin-0", type: "qemu", vcpus: 1, vcpuPins: [], emulatorPin: [] },
-        ...{ ioThreadPin: [], memoryBytes: 64 * MIB, interfaces: [], storage, autostart: false },
-        disks: [
-          { type: "block", path: "/dev/contract/thin-0", format: "raw", target: "vda" },
-          { type: "block", path, format: "raw", target: "vdb", serial: "etcd" },
-        ],
-      }).inputs;
+      const machine = thinMachine(ground().endpoint, storage, [
+        { path: "/dev/contract/thin-0", target: "vda" },
+        { path, target: "vdb", serial: "etcd" },
+      ]);
       const { id, outputs } = await domainKind.create(context("machine"), machine);
       try {
         expect((await domainKind.read(context("machine"), id, { ...machine, ...outputs }))?.inputs).to.deep.equal(

@@ -10,7 +10,9 @@ import { testContext } from "../support/context";
 import { failure } from "../support/failure";
 import { exampleHostKey } from "../support/hosts";
 import { SimulatedHost } from "../support/simulated-host";
+import { groundOn } from "../support/storage-contract";
 import { thinContract } from "../support/thin-contract";
+import { thinMachine, thinVolume } from "../support/thin-inputs";
 
 describe("a simulated host keeps the contract of thin pools", () => {
   let host: SimulatedHost;
@@ -24,19 +26,12 @@ describe("a simulated host keeps the contract of thin pools", () => {
     transport.close();
     await host.stop();
   });
-  const shell = async (script: string): Promise<string> => {
-    const result = await transport.script(host.endpoint, script);
-    expect(result.code, result.stderr).to.equal(0);
-    return result.stdout.trim();
-  };
 
-  thinContract(() => ({ endpoint: host.endpoint, transport, shell }));
+  thinContract(() => groundOn(host.endpoint, transport));
 });
 
 /** What a real host can't be made to do at the right moment. */
 describe("a thin volume on a host of which a tool fails", () => {
-  const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "development" } as const;
-  const thinPool = { volumeGroup: "contract", name: "machines", overcommit: 1 };
   const size = 64 * 2 ** 20;
 
   it("is told to its machine by the next run when it had grown already, and does not count as gone", async () => {
@@ -53,19 +48,11 @@ describe("a thin volume on a host of which a tool fails", () => {
     };
     try {
       await host.shell("lvcreate -q -y --type thin-pool -L 512m -n machines contract");
-      const ctx = testContext(transport, "w-0.etcd");
-      const data = (capacityBytes: number) =>
-        volumeKind.check({
-          ...{ host: host.endpoint, owner, name: "w-0.etcd", thinPool, format: "raw", onDestroy: "remove" },
-          capacityBytes,
-        }).inputs;
+      const ctx = testContext(transport, "thin-0.etcd");
+      const data = (capacityBytes: number) => thinVolume(host.endpoint, { capacityBytes, onDestroy: "remove" });
       const { id, outputs } = await volumeKind.create(ctx, data(size));
-      const machine = domainKind.check({
-        ...{ host: host.endpoint, owner, name: "w-0", type: "qemu", vcpus: 1, vcpuPins: [], emulatorPin: [] },
-        ...{ ioThreadPin: [], memoryBytes: size, interfaces: [], storage: "/var/lib/kvmesh" },
-        disks: [{ type: "block", path: id, format: "raw", target: "vdb" }],
-      }).inputs;
-      const made = await domainKind.create(testContext(transport, "w-0"), machine);
+      const machine = thinMachine(host.endpoint, "/var/lib/kvmesh", [{ path: id, target: "vdb" }]);
+      const made = await domainKind.create(testContext(transport, "thin-0"), machine);
       const grow = () => volumeKind.update(ctx, id, { ...data(size), ...outputs }, data(2 * size));
 
       const resizes = broken("virsh", '*" blockresize "*', "error: the monitor does not answer");
@@ -73,14 +60,14 @@ describe("a thin volume on a host of which a tool fails", () => {
       expect((await failure(grow())).message, "again").to.contain("the monitor does not answer");
       resizes();
       await grow();
-      await domainKind.delete(testContext(transport, "w-0"), made.id, { ...machine, ...made.outputs });
+      await domainKind.delete(testContext(transport, "thin-0"), made.id, { ...machine, ...made.outputs });
 
       // The look before is a report; what the script sees under its lock is not.
       const looks = broken("lvs", '*"--reportformat"*) exec lvs.real "$@" ;; *', "Can't get lock for contract");
       const removal = () => volumeKind.delete(ctx, id, { ...data(2 * size), ...outputs });
       expect((await failure(removal())).message).to.contain("Can't get lock for contract");
       looks();
-      expect((await host.shell("lvs --noheadings -o lv_name contract/w-0.etcd")).stdout).to.contain("w-0.etcd");
+      expect((await host.shell("lvs --noheadings -o lv_name contract/thin-0.etcd")).stdout).to.contain("thin-0.etcd");
       await removal();
       await removal();
     } finally {
