@@ -1,11 +1,15 @@
 import { z } from "zod";
 import type { Path } from "../problems";
 import * as field from "./fields";
+import { host, image, network } from "./hosts";
 import { kubernetes } from "./kubernetes";
-import { carvedPool, evidence, existingPool, host, image, network, ssh, timeouts } from "./machines";
 import { canary, gateway, mesh, namespace, service } from "./mesh";
+import { carvedPool, existingPool } from "./pools";
+import { evidence, ssh, timeouts } from "./run";
 
-export type { CarvedPoolEntry, EndpointEntry, ExistingPoolEntry, HostEntry } from "./machines";
+export type { EndpointEntry } from "./endpoint";
+export type { HostEntry } from "./hosts";
+export type { CarvedPoolEntry, ExistingPoolEntry } from "./pools";
 
 /** Sections of the stack file that hold one value each. */
 export const sections = {
