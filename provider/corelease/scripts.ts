@@ -7,13 +7,17 @@ export interface Holder {
   readonly machine: string;
 }
 
+/** A fifth field of a lease's file: the machine's declaration no longer names this CPU, but the machine may still run on it. */
+export const LEAVING = "leaving";
+
 /** A file's first three fields; the fourth is the time since when. */
 export function holderKey(holder: Holder): string {
   return [holder.owner.project, holder.owner.stack, holder.machine].join("\t");
 }
 
 /**
- * Makes the machine's lease exactly these CPUs, of which `from` may hold some or all: they are handed over and never free. Or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
+ * Leases these CPUs to the machine, of which `from` may hold some or all: they are handed over and never free. Or prints who holds what ("cpu project stack machine since", tabs) and changes nothing.
+ * What else the two hold is noted as being left, a line "leaving" each, and stays theirs: the machine is moved later, or at its next start only (`giveUpScript`).
  * A run that was killed half-way left only leases of this machine, so running it again completes it.
  */
 export function takeScript(
@@ -37,15 +41,24 @@ for c in $cpus; do
 done
 [ "$taken" = 0 ] || exit 0
 since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+# On disk before it has its name: a host that lost its power may not forget who was given a CPU.
+note() {
+  printf '%s\\t%s\\n' "$me" "$2" >.new
+  sync .new
+  mv -f .new "cpu-$1"
+}
 for c in $cpus; do
-  if [ -s "cpu-$c" ] && [ "$(cut -f1-3 "cpu-$c")" = "$me" ]; then continue; fi
-  printf '%s\\t%s\\n' "$me" "$since" >.new
-  mv -f .new "cpu-$c"
+  if [ -s "cpu-$c" ] && [ "$(cut -f1-3,5 "cpu-$c")" = "$me" ]; then continue; fi
+  note "$c" "$since"
 done
 for f in cpu-*; do
-  case " $cpus " in *" \${f#cpu-} "*) continue ;; esac
+  c=\${f#cpu-}
+  case " $cpus " in *" $c "*) continue ;; esac
   holder=$(cut -f1-3 "$f")
-  if [ "$holder" = "$me" ] || [ "$holder" = "$was" ]; then rm -f "$f"; fi
+  if [ "$holder" = "$me" ] || [ "$holder" = "$was" ]; then
+    note "$c" "$(cut -f4 "$f")\t${LEAVING}"
+    echo ${LEAVING}
+  fi
 done
 `;
 }
@@ -81,27 +94,53 @@ done
 `;
 }
 
-/** The CPUs that the machine holds, one a line. */
+/** A CPU that a machine holds; `leaving`: until it runs there no more. */
+export interface Held {
+  readonly cpu: number;
+  readonly leaving: boolean;
+}
+
+/** What the machine holds, for `parseHeld`. */
 export function seenScript(holder: Holder): string {
   return `[ -d ${LEASES} ] || exit 0
 cd ${LEASES}
 for f in cpu-*; do
   { IFS= read -r line <"$f"; } 2>/dev/null || continue
-  case $line in ${quote(`${holderKey(holder)}\t`)}*) printf '%s\\n' "\${f#cpu-}" ;; esac
+  case $line in ${quote(`${holderKey(holder)}\t`)}*) printf '%s %s\\n' "\${f#cpu-}" "\${line##*\t}" ;; esac
 done
 exit 0
 `;
 }
 
+/** Ascending. */
+export function parseHeld(stdout: string): Held[] {
+  return stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.split(" "))
+    .map(([cpu, last]) => ({ cpu: Number(cpu), leaving: last === LEAVING }))
+    .sort((a, b) => a.cpu - b.cpu);
+}
+
+/** Gives back those of these CPUs that the machine was leaving and that nobody leased to it again meanwhile. */
+export function giveUpScript(holder: Holder, cpus: readonly number[]): string {
+  return `lock
+cd ${LEASES} 2>/dev/null || exit 0
+for c in ${cpus.join(" ")}; do
+  if [ -e "cpu-$c" ] && [ "$(cut -f1-3,5 "cpu-$c")" = ${quote(`${holderKey(holder)}\t${LEAVING}`)} ]; then rm -f "cpu-$c"; fi
+done
+`;
+}
+
 /**
- * Gives back what this machine holds, and nothing else. `foreign`: UUID of somebody else's machine of this name, which needs no lease of ours. Any other
+ * Gives back what this machine holds, and nothing else. `elsewhere`: UUID of a machine of this name that needs no lease of ours. Any other
  * machine of this name runs on these cores, or will: nothing is released.
  */
-export function releaseScript(holder: Holder, foreign: string | undefined): string {
+export function releaseScript(holder: Holder, elsewhere: string | undefined): string {
   return `lock
 m=${quote(holder.machine)}
 if now=$(v domuuid "$m" 2>&1); then
-  [ "$(printf %s "$now" | tr -d '[:space:]')" = ${quote(foreign ?? "")} ] || fail "a machine $m has appeared on this host meanwhile, and nothing was released: run again"
+  [ "$(printf %s "$now" | tr -d '[:space:]')" = ${quote(elsewhere ?? "")} ] || fail "a machine $m has appeared on this host meanwhile, and nothing was released: run again"
 else
   case $now in *"failed to get domain"*) ;; *) fail "libvirt does not answer, so nothing was released: $now" ;; esac
 fi

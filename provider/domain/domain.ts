@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
+import { giveUpLeft } from "../corelease/corelease";
 import { without } from "../core/values";
 import { isOurs, markOf, refusal } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
@@ -72,16 +73,18 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const foreign = notOurs(olds, id, seen);
     if (foreign !== undefined) throw new UserError(`${where(news.host)}: ${foreign}; it is left untouched`);
     const reboot = diffDomain(olds, news).filter((change) => change.effect === "reboot");
-    if (reboot.length > 0 && seen.running && news.restart?.when === "needed") {
+    if (reboot.length > 0 && seen.live && news.restart?.when === "needed") {
       await inTurn(ctx, news, async () => {
         await apply(ctx, news, id, seen);
         const now = await inspect(ctx, news.host, news.name);
         return now !== undefined && needsRestart(news, now);
       });
+      await giveUpLeft(ctx, { ...news, machine: news.name });
       return { uuid: id, running: true, unmodelled: [] };
     }
     await apply(ctx, news, id, seen);
-    if (reboot.length > 0 && seen.running) {
+    await giveUpLeft(ctx, { ...news, machine: news.name });
+    if (reboot.length > 0 && seen.live) {
       const names = reboot.map((change) => change.property).join(", ");
       ctx.warn(
         `${news.name}: ${names}: takes effect when the machine is shut down and started again (a reboot from inside is not enough)`,

@@ -83,6 +83,33 @@ export function leaseContract(ground: () => MachineGround): void {
 }
 
 export function releaseContract(ground: () => MachineGround): void {
+  it("keeps a core leased until the machine that leaves it runs there no more", async () => {
+    const { endpoint, transport, shell, inputs, made, id } = ground();
+    const ctx = testContext(transport, `machine ${hostile}`);
+    const [one, zero] = [[1], [0]].map((cpus) => ({ host: endpoint, owner, machine: "contract-0", cpus }));
+    const holders = (): Promise<string> =>
+      shell("cd /var/lib/kvmesh/leases; cut -f3,5 cpu-0 cpu-1 2>/dev/null || true");
+    await coreLeaseKind.update(ctx, "contract-0", one!, zero!);
+    expect(await holders(), "it has not moved yet").to.equal("contract-0\ncontract-0\tleaving");
+    expect((await coreLeaseKind.read(ctx, "contract-0", zero))?.inputs.cpus).to.deep.equal([0]);
+    const other = await failure(coreLeaseKind.create(ctx, { ...one!, owner: { ...owner, stack: "other" } }));
+    expect(other.message).to.match(/CPU 1 by contract\/test\/contract-0 since \S+ until it is moved or restarted/);
+    const moved = { ...inputs, vcpuPins: [0] };
+    await domainKind.update(ctx, id, made, moved);
+    expect(await holders(), "it has moved").to.equal("contract-0");
+
+    const floating = { ...inputs, vcpuPins: [] };
+    await domainKind.update(ctx, id, { ...made, ...moved }, floating);
+    const pinned = await failure(coreLeaseKind.delete(ctx, "contract-0", zero!));
+    expect(pinned.message).to.contain("not to be pinned any more, and still runs on CPUs 0, which stay leased");
+    await shell("virsh -q destroy contract-0 >/dev/null; virsh -q start contract-0 >/dev/null");
+    await coreLeaseKind.delete(ctx, "contract-0", zero!);
+    expect(await holders()).to.equal("");
+    await coreLeaseKind.create(ctx, one!);
+    await domainKind.update(ctx, id, { ...made, ...floating }, inputs);
+    expect(await holders()).to.equal("contract-0");
+  });
+
   it("releases no core while the machine that it is leased to is there, running or off, and hands it over without a gap", async () => {
     const { endpoint, transport, shell } = ground();
     const lease = { host: endpoint, owner, machine: "contract-0", cpus: [1] };
