@@ -22,6 +22,7 @@ export interface Adoption {
   readonly uuid: string;
   /** True: it has this stack's mark already; leases and disks may still lack it. */
   readonly marked: boolean;
+  /** Or paused. */
   readonly running: boolean;
   /** Disk files that get a mark beside them. */
   readonly disks: readonly { readonly path: string; readonly sidecar: string }[];
@@ -54,7 +55,7 @@ export async function planAdoption(ctx: Context, host: Endpoint, machine: string
       disks.push({ path, sidecar: sidecarText({ schema: 1, mark: markOf(owner, urnOf(owner, "Volume", name)) }) });
   }
   return {
-    ...{ inputs, uuid: seen.uuid, marked: mark !== undefined, running: seen.running, disks, unmodelled },
+    ...{ inputs, uuid: seen.uuid, marked: mark !== undefined, running: seen.live !== undefined, disks, unmodelled },
     unmarkable: inputs.disks.filter((disk) => disk.type !== "file").map((disk) => disk.path),
     cpus: inputs.vcpuPins.filter((cpu, i, all) => Number.isInteger(cpu) && all.indexOf(cpu) === i),
     digest,

@@ -135,7 +135,7 @@ export const CHANGE_RULES: readonly ChangeRule[] = [
     reason: "it restarts if an earlier change still waits for that",
   },
   { argument: "restart", effect: "record", reason: "it says what later changes do" },
-  { argument: "running", effect: "live", reason: "it is off and is started" },
+  { argument: "running", effect: "live", reason: "it is off or paused, and is started or goes on" },
   {
     argument: "unmodelled",
     effect: "reboot",

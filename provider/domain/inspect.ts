@@ -10,6 +10,7 @@ import type { SeenXml } from "./seen";
 
 export interface SeenDomain {
   readonly uuid: string;
+  /** Its vCPUs run, or would: not of one that is off, paused or asleep. */
   readonly running: boolean;
   readonly autostart: boolean;
   readonly inactive: SeenXml;
@@ -30,7 +31,7 @@ export async function inspect(ctx: Context, at: Endpoint, name: string): Promise
   const pid = sections.get("pid");
   return {
     uuid: info.get("UUID") ?? "",
-    running: state === "running" || state === "idle" || state === "paused",
+    running: state === "running" || state === "idle",
     autostart: info.get("Autostart")?.startsWith("enable") ?? false,
     inactive: parseDomainXml(text("inactive")),
     live: pid === undefined ? undefined : parseDomainXml(text("live")),

@@ -10,8 +10,12 @@ export function pluggingOf(inputs: DomainInputs, live: SeenXml): Plugging {
   const kept = { disks: inputs.disks.map((disk) => disk.target), macs: inputs.interfaces.map((nic) => nic.mac) };
   return {
     attach: [
-      ...inputs.disks.filter((disk) => !targets.has(disk.target)).map((disk) => diskXml(disk, inputs)),
-      ...inputs.interfaces.filter((nic) => !macs.has(nic.mac)).map((nic) => interfaceXml(nic, inputs)),
+      ...inputs.disks
+        .filter((disk) => !targets.has(disk.target))
+        .map((disk) => ({ xml: diskXml(disk, inputs), key: disk.target })),
+      ...inputs.interfaces
+        .filter((nic) => !macs.has(nic.mac))
+        .map((nic) => ({ xml: interfaceXml(nic, inputs), key: nic.mac })),
     ],
     detachDisks: [...targets].filter((target) => !kept.disks.includes(target)),
     detachInterfaces: live.interfaces.filter((nic) => !kept.macs.includes(nic.mac)),

@@ -92,7 +92,7 @@ export type Interface = DomainInputs["interfaces"][number];
 
 export interface DomainOutputs {
   readonly uuid: string;
-  /** False is drift: `up` starts it. */
+  /** False, of one that is off or paused, is drift: `up` starts it, or lets it go on. */
   readonly running: boolean;
   /** What the host's definition has that no argument can hold, as refresh saw it. Anything is drift: `up` writes the definition anew. */
   readonly unmodelled: readonly string[];

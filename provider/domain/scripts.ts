@@ -48,11 +48,16 @@ section end
 
 /** Devices that a running machine gets and loses. */
 export interface Plugging {
-  /** XML of each. */
-  readonly attach: readonly string[];
+  readonly attach: readonly Plugged[];
   /** Targets of disks. */
   readonly detachDisks: readonly string[];
   readonly detachInterfaces: readonly { readonly type: string; readonly mac: string }[];
+}
+
+/** A device that is plugged in: its XML, and its disk's target or its interface's MAC, which no other device of the machine has. */
+export interface Plugged {
+  readonly xml: string;
+  readonly key: string;
 }
 
 /** `seed`: make it anew. `fresh`: this call defines the domain, so a failed start undoes the definition and the seed. */
@@ -83,6 +88,8 @@ lock
 ${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
 ${disks.join("\n")}
 state=$(v domstate "$n" 2>/dev/null || echo new)
+# A run of this script whose connection broke may have plugged it already.
+plugged() { v dumpxml "$n" | grep -qE "<(target dev|mac address)=.$1."; }
 if [ "$state" = new ] || [ "$state" = "shut off" ]; then
 ${requireMemory(domain)}fi
 folder ${quote(domain.storage)}
@@ -98,17 +105,24 @@ if [ "$state" = new ] || [ "$state" = "shut off" ]; then
   exit 0
 fi
 ${livePins(domain)}
+case $state in
+  paused)
+    echo "it was $(v domstate "$n" --reason | tr -d '\\n') and goes on"
+    v resume "$n" >/dev/null
+    ;;
+  pmsuspended) v dompmwakeup "$n" >/dev/null ;;
+esac
 ${domain.maxMemoryBytes === undefined ? "" : liveMemory(domain.memoryBytes)}
 unlock
-${detachInterfaces.map(({ type, mac }) => `v detach-interface "$n" ${quote(type)} --mac ${quote(mac)} --live >/dev/null`).join("\n")}
+${detachInterfaces.map(({ type, mac }) => `! plugged ${quote(mac)} || v detach-interface "$n" ${quote(type)} --mac ${quote(mac)} --live >/dev/null`).join("\n")}
 ${detachDisks.map(detachDisk).join("\n")}
 `;
 }
 
 /** Before the definition is changed: a device that can't be attached leaves everything as it was. A machine that is off gets it at its start. */
-function attachDevice(xml: string, index: number): string {
+function attachDevice({ xml, key }: Plugged, index: number): string {
   return `printf %s ${quote(xml)} >"$d/device-${index}.xml"
-[ "$state" = new ] || [ "$state" = "shut off" ] || v attach-device "$n" "$d/device-${index}.xml" --live >/dev/null`;
+[ "$state" = new ] || [ "$state" = "shut off" ] || plugged ${quote(key)} || v attach-device "$n" "$d/device-${index}.xml" --live >/dev/null`;
 }
 
 /** A guest without a balloon driver, or one that was not asked yet: the machine runs on with what it has. */
@@ -120,14 +134,18 @@ fi`;
 }
 
 /**
- * Only when the guest agent says that no file system of the guest is on it. A guest lets go of a virtio disk on its own time: what it
+ * Only when the guest agent says that no file system of the guest is on it, and of each on which disk it is: the last column, which is empty where the
+ * agent can't tell. Loop devices are on a file of another file system. A guest lets go of a virtio disk on its own time: what it
  * still has after 10 s stays until the next start.
  */
 function detachDisk(target: string): string {
-  return `if ! v domfsinfo "$n" >"$d/mounted" 2>/dev/null; then
+  return `if ! plugged ${quote(target)}; then :
+elif ! v domfsinfo "$n" >"$d/mounted" 2>/dev/null; then
   echo ${quote(`${target} stays attached until the next start: the guest agent does not say whether it is mounted`)}
 elif grep -qw ${quote(target)} "$d/mounted"; then
   echo ${quote(`${target} stays attached until the next start: the guest has it mounted`)}
+elif ! awk 'NF && $NF !~ /^([vsh]|xv)d[a-z]+(,|$)/ && !/[ \\t]loop[0-9]+[ \\t]/ { exit 1 }' "$d/mounted"; then
+  echo ${quote(`${target} stays attached until the next start: the guest agent does not say of every file system on which disk it is`)}
 else
   v detach-disk "$n" ${quote(target)} --live >/dev/null
   i=0

@@ -27,6 +27,8 @@ export function shutDown(graceSeconds: number): string {
 }
 is_off() { s=$(state); [ "$s" = "shut off" ] || [ "$s" = gone ]; }
 if ! is_off; then
+  # A paused guest hears nothing.
+  [ "$(state)" != paused ] || v resume "$m" >/dev/null 2>&1 || true
   v shutdown "$m" >/dev/null 2>&1 || true
   i=0
   while [ $i -lt ${graceSeconds} ] && ! is_off; do

@@ -158,7 +158,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     expect(ctx.warnings).to.deep.equal([]);
   });
 
-  it("starts again what was switched off", async () => {
+  it("starts again what was switched off, and lets go on what was paused", async () => {
     const { transport, shell, inputs, made, id } = ground();
     const ctx = testContext(transport, `machine ${hostile}`);
     await shell("virsh -q destroy contract-0 >/dev/null");
@@ -170,5 +170,12 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     });
     await domainKind.update(ctx, id, { ...made, running: false }, inputs);
     expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
+
+    await shell("virsh -q suspend contract-0 >/dev/null");
+    const paused = await domainKind.read(ctx, id, made);
+    expect(paused).to.deep.equal({ inputs, outputs: { uuid: id, running: false, unmodelled: [] } });
+    await domainKind.update(ctx, id, { ...made, running: false }, inputs);
+    expect(ctx.warnings).to.deep.equal(["contract-0: it was paused (user) and goes on"]);
+    expect(await shell("virsh -q domstate contract-0")).to.equal("running");
   });
 }

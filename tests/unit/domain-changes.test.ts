@@ -110,7 +110,8 @@ describe("what a running machine gets and loses", () => {
       live,
     );
     expect(plugging.attach).to.have.length(1);
-    expect(plugging.attach[0]).to.match(
+    expect(plugging.attach[0]).to.include({ key: "vdb" });
+    expect(plugging.attach[0]?.xml).to.match(
       /^<disk type="file" device="disk">.*<target dev="vdb" bus="virtio"\/><\/disk>$/,
     );
     expect(plugging.detachDisks).to.deep.equal([]);

@@ -16,6 +16,7 @@ interface StoredDomain {
   live?: string;
   autostart: boolean;
   pid?: number;
+  paused?: boolean;
 }
 
 /** Libvirt's machines, in files below a simulated host's root; every command of virsh is one short-lived process. */
@@ -99,7 +100,7 @@ export class SimulatedLibvirt {
   shutdown(name: string): string {
     // A guest that obeys: tests of one that does not write the file "ignore-shutdown".
     const domain = this.running(name);
-    if (!fs.existsSync(path.join(this.root, "libvirt/ignore-shutdown"))) this.off(domain);
+    if (!domain.paused && !fs.existsSync(path.join(this.root, "libvirt/ignore-shutdown"))) this.off(domain);
     return "";
   }
 
@@ -114,7 +115,13 @@ export class SimulatedLibvirt {
   }
 
   state(name: string): string {
-    return this.domain(name).live ? "running" : "shut off";
+    const { live, paused } = this.domain(name);
+    return live === undefined ? "shut off" : paused ? "paused" : "running";
+  }
+
+  pause(name: string, paused: boolean): string {
+    this.save({ ...this.running(name), paused });
+    return "";
   }
 
   info(name: string): string {
@@ -293,7 +300,7 @@ export class SimulatedLibvirt {
 
   private off(domain: StoredDomain): void {
     hideProcess(this.root, domain);
-    this.save(without(domain, "live", "pid"));
+    this.save(without(domain, "live", "pid", "paused"));
   }
 
   private domains(): StoredDomain[] {

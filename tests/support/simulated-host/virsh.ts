@@ -24,7 +24,9 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   // virsh metadata NAME --uri URI --key KEY --set XML [--live] [--config]
   metadata: (libvirt, [name, uri, key, xml], flags) =>
     libvirt.setMetadata(name ?? "", uri ?? "", key ?? "", xml ?? "", flags),
-  domstate: (libvirt, [name]) => libvirt.state(name ?? ""),
+  domstate: (libvirt, [name], flags) => `${libvirt.state(name ?? "")}${flags.has("--reason") ? " (user)" : ""}`,
+  suspend: (libvirt, [name]) => libvirt.pause(name ?? "", true),
+  resume: (libvirt, [name]) => libvirt.pause(name ?? "", false),
   dominfo: (libvirt, [name]) => libvirt.info(name ?? ""),
   dumpxml: (libvirt, [name], flags) => libvirt.dumpXml(name ?? "", flags.has("--inactive")),
   vcpucount: (libvirt, [name], flags) => libvirt.vcpuCount(name ?? "", flags.has("--live")),
