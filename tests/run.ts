@@ -77,7 +77,8 @@ async function run(level: Level, env: NodeJS.ProcessEnv, { grep, live }: Options
   const child = spawn(process.execPath, level.command ?? mochaArguments(level, grep), {
     cwd: root,
     env: { ...env, KVMESH_TEST_COUNTS: countsFile },
-    stdio: ["ignore", output ?? "inherit", output ?? "inherit"],
+    // Mocha ends when this pipe does: our reporter sees to it.
+    stdio: ["pipe", output ?? "inherit", output ?? "inherit"],
   });
   const [status] = (await once(child, "close")) as [number | null];
   const result = resultOf(level, status ?? 1, countsFile);

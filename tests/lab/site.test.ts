@@ -1,11 +1,12 @@
 import { expect } from "chai";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { hostUp, siteDown, siteStatus, type HostOnly } from "../../tools/site";
 import { readState, type SiteState } from "../../tools/site/state";
 import { isAlive, type ProcessRecord } from "../../tools/site/processes";
+import { emulatedHost, type EmulatedHost } from "../support/emulated-host";
 
 /** Namespaces, bridges and mounts take root on Linux. */
 const isRoot = process.getuid?.() === 0 && process.platform === "linux";
@@ -21,9 +22,11 @@ function traces(data: string, state: SiteState): Record<string, unknown> {
       .filter((line) => line.includes(data)),
     cgroups: execFileSync("find", ["/sys/fs/cgroup", "-maxdepth", "2", ...groups], { encoding: "utf8" }),
     processes: fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && holds(name, data)),
-    files: fs.readdirSync(data),
+    files: fs.existsSync(data) ? fs.readdirSync(data) : [],
   };
 }
+
+const NOTHING = { link: false, mounts: [], cgroups: "", processes: [], files: [] };
 
 /** Whether a process has a mount of the site: it is one of the site's, wherever it was moved to. */
 function holds(pid: string, data: string): boolean {
@@ -39,23 +42,19 @@ function holds(pid: string, data: string): boolean {
   this.timeout(15 * 60_000);
   const lines: string[] = [];
   const report = (line: string): void => void lines.push(line);
-  const data = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-site-"));
-  const outer = process.env.KVMESH_DATA;
+  let emulated: EmulatedHost;
+  let data: string;
   let site: HostOnly;
   let processes: readonly ProcessRecord[];
 
   before(async () => {
-    process.env.KVMESH_DATA = data;
-    site = await hostUp(report, { yes: true });
+    emulated = await emulatedHost(report);
+    data = emulated.data;
+    site = await hostUp(report);
     processes = [...readState()!.processes];
   });
 
-  after(async () => {
-    await siteDown(report);
-    if (outer === undefined) delete process.env.KVMESH_DATA;
-    else process.env.KVMESH_DATA = outer;
-    fs.rmSync(data, { recursive: true, force: true });
-  });
+  after(() => emulated.stop());
 
   /** One command over OpenSSH with the given host key and no other. */
   function ssh(
@@ -118,7 +117,21 @@ function holds(pid: string, data: string): boolean {
     await siteDown(report);
     expect(state.processes.filter(isAlive)).to.deep.equal([]);
     fs.rmSync(path.join(data, "known_hosts"));
-    expect(traces(data, state)).to.deep.equal({ link: false, mounts: [], cgroups: "", processes: [], files: [] });
+    expect(traces(data, state)).to.deep.equal(NOTHING);
     expect((await siteStatus()).state).to.equal("down");
+  });
+
+  it("ends with the tests that have it, also when they are killed", async () => {
+    const module = JSON.stringify(require.resolve("../support/emulated-host"));
+    const program = `require(${module}).emulatedHost(() => {}).then(({ data }) => console.log(data)); process.stdin.resume();`;
+    const tests = spawn(process.execPath, ["-e", program], { stdio: ["pipe", "pipe", "inherit"] });
+    const [line] = (await once(tests.stdout, "data")) as [Buffer];
+    const folder = line.toString().trim();
+    const state = JSON.parse(fs.readFileSync(path.join(folder, "site/site.json"), "utf8")) as SiteState;
+    expect(state.processes.filter(isAlive)).to.have.length(2);
+    tests.kill("SIGKILL");
+    for (let waited = 0; fs.existsSync(folder) && waited < 30_000; waited += 100)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(traces(folder, state)).to.deep.equal(NOTHING);
   });
 });

@@ -2,34 +2,42 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import type { Endpoint } from "../../provider/transport/transport";
-import { hostUp, siteDown } from "../../tools/site";
+import { hostUp, siteDown, type HostOnly } from "../../tools/site";
+import type { Report } from "../../tools/site/types";
+import { guard } from "./guard";
 
-export interface EmulatedHost {
+export interface EmulatedHost extends HostOnly {
   readonly endpoint: Endpoint;
-  readonly identityFile: string;
+  /** Its data folder. */
+  readonly data: string;
   stop(): Promise<void>;
 }
 
-/** Real sshd, libvirtd and QEMU in namespaces, with a data folder of its own beside any site that the user has. */
-export async function emulatedHost(report: (line: string) => void): Promise<EmulatedHost> {
+const SITE = path.resolve(__dirname, "../../tools/site/cli.js");
+
+/** Real sshd, libvirtd and QEMU in namespaces, with a data folder of its own beside any site that the user has; it ends with this process. */
+export async function emulatedHost(report: Report): Promise<EmulatedHost> {
   const outer = process.env.KVMESH_DATA;
   const data = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-emulated-host-"));
   process.env.KVMESH_DATA = data;
-  const restore = (): void => {
+  const down = guard('"$NODE" "$SITE" down && rm -rf -- "$KVMESH_DATA"', {
+    NODE: process.execPath,
+    SITE,
+    KVMESH_DATA: data,
+  });
+  const stop = async (): Promise<void> => {
+    await siteDown(report);
     if (outer === undefined) delete process.env.KVMESH_DATA;
     else process.env.KVMESH_DATA = outer;
-  };
-  const down = async (): Promise<void> => {
-    await siteDown(report);
-    restore();
     fs.rmSync(data, { recursive: true, force: true });
+    down();
   };
   try {
-    const { host, identityFile } = await hostUp(report, { yes: true });
-    const { address, port, user, hostKey } = host;
-    return { endpoint: { address, port, user, hostKey }, identityFile, stop: down };
+    const site = await hostUp(report, { yes: true });
+    const { address, port, user, hostKey } = site.host;
+    return { ...site, endpoint: { address, port, user, hostKey }, data, stop };
   } catch (error) {
-    await down();
+    await stop();
     throw error;
   }
 }

@@ -1,22 +1,19 @@
 import * as fs from "node:fs";
-import * as os from "node:os";
-import * as path from "node:path";
 import { expect } from "chai";
 import type { Kind } from "../../provider/core/kind";
 import { imageKind } from "../../provider/image/image";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
-import { hostUp, siteDown } from "../../tools/site";
 import { ensureBaseImage } from "../../tools/site/base-image";
 import { ensureRoot, hostRecipe, nodeRecipe } from "../../tools/site/roots";
 import { emulatedKernelArguments } from "../../tools/site/settings";
-import type { HostOnly, Report } from "../../tools/site/types";
+import type { Report } from "../../tools/site/types";
 import { testContext, type TestContext } from "./context";
+import { emulatedHost, type EmulatedHost } from "./emulated-host";
 import { groundOn } from "./storage-contract";
 
 /** An emulated host with the image that guests boot from: for tests of what only a guest with an operating system shows. */
-export interface LabSite extends HostOnly {
-  readonly endpoint: Endpoint;
+export interface LabSite extends EmulatedHost {
   readonly transport: SshTransport;
   /** Path of the image on the host. */
   readonly image: string;
@@ -31,33 +28,22 @@ export interface LabSite extends HostOnly {
   ) => Promise<{ readonly id: string; readonly state: I & O }>;
   /** Runs a script, which must succeed; its output. */
   readonly shell: (at: Endpoint, script: string) => Promise<string>;
-  readonly stop: () => Promise<void>;
 }
 
-/** With a data folder of its own beside any site that the user has. */
 export async function labSite(owner: object, report: Report): Promise<LabSite> {
-  const outer = process.env.KVMESH_DATA;
-  const data = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-lab-"));
-  process.env.KVMESH_DATA = data;
-  const down = async (): Promise<void> => {
-    await siteDown(report);
-    if (outer === undefined) delete process.env.KVMESH_DATA;
-    else process.env.KVMESH_DATA = outer;
-    fs.rmSync(data, { recursive: true, force: true });
-  };
+  const host = await emulatedHost(report);
   try {
-    return await onSite(await hostUp(report, { yes: true }), owner, report, down);
+    return await onHost(host, owner, report);
   } catch (error) {
-    await down();
+    await host.stop();
     throw error;
   }
 }
 
-async function onSite(site: HostOnly, owner: object, report: Report, down: () => Promise<void>): Promise<LabSite> {
+async function onHost(site: EmulatedHost, owner: object, report: Report): Promise<LabSite> {
   const [tools, node] = [await ensureRoot(hostRecipe, report), await ensureRoot(nodeRecipe, report)];
   const base = await ensureBaseImage(report, { tools, node, kernelArguments: emulatedKernelArguments });
-  const { address, port, user, hostKey } = site.host;
-  const endpoint = { address, port, user, hostKey };
+  const { endpoint } = site;
   const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 3 });
   const context = (resource: string): TestContext => ({
     ...testContext(transport, resource),
@@ -75,12 +61,12 @@ async function onSite(site: HostOnly, owner: object, report: Report, down: () =>
   });
   return {
     ...site,
-    ...{ endpoint, transport, context, make, image: image.state.path },
+    ...{ transport, context, make, image: image.state.path },
     authorizedKey: fs.readFileSync(`${site.identityFile}.pub`, "utf8").trim(),
     shell: (at, script) => groundOn(at, transport).shell(script),
     async stop() {
       transport.close();
-      await down();
+      await site.stop();
     },
   };
 }

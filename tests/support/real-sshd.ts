@@ -11,6 +11,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import type { Endpoint } from "../../provider/transport/transport";
 import { hostRecipe, rootPath, type RootRecipe } from "../../tools/site/roots";
+import { guardFolder, UNTIL_THIS_ENDS } from "./guard";
 
 export type KeyType = "ed25519" | "ecdsa" | "rsa";
 
@@ -58,10 +59,12 @@ export class RealSshd {
     readonly hostKeys: readonly string[],
     /** Private key that may log in as root. */
     readonly identityFile: string,
+    private readonly release: () => void,
   ) {}
 
   static async start(options: RealSshdOptions = {}): Promise<RealSshd> {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-sshd-"));
+    const release = guardFolder(dir);
     for (const name of ["upper/root/.ssh", "upper/etc/ssh", "work", "merged", "sys", "proc-sys"])
       fs.mkdirSync(path.join(dir, name), { recursive: true });
     fs.chmodSync(path.join(dir, "upper/root"), 0o700);
@@ -89,15 +92,18 @@ export class RealSshd {
     ];
     const log = fs.openSync(path.join(dir, "log"), "w");
     const child = spawn(
-      "unshare",
-      ["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", ...command],
+      "setpriv",
+      [
+        ...[...UNTIL_THIS_ENDS, "unshare", "--mount", "--pid", "--fork", "--kill-child"],
+        ...["sh", "-c", START, "sh", ...command],
+      ],
       {
         stdio: ["ignore", log, log],
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LOWER: rootPath(options.root ?? hostRecipe), DIR: dir },
       },
     );
     fs.closeSync(log);
-    const server = new RealSshd(dir, child, port, hostKeys, identityFile);
+    const server = new RealSshd(dir, child, port, hostKeys, identityFile, release);
     try {
       await server.answers();
     } catch (error) {
@@ -136,6 +142,7 @@ export class RealSshd {
       await ended;
     }
     fs.rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+    this.release();
   }
 
   private async answers(): Promise<void> {

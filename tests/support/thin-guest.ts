@@ -7,6 +7,7 @@ import type { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
 import { ensureKey } from "../../tools/site/keys";
 import { ensureRoot, hostRecipe, nodeRecipe } from "../../tools/site/roots";
+import { guardFolder, UNTIL_THIS_ENDS } from "./guard";
 
 export interface ThinGuest {
   readonly endpoint: Endpoint;
@@ -81,6 +82,7 @@ export async function startThinGuest(report: (line: string) => void): Promise<Th
   const host = await ensureRoot(hostRecipe, report);
   const node = await ensureRoot(nodeRecipe, report);
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-thin-guest-"));
+  const release = guardFolder(dir);
   const identityFile = path.join(dir, "id_ed25519");
   const write = (file: string, text: string, mode = 0o600): void => {
     fs.mkdirSync(path.dirname(path.join(dir, "over", file)), { recursive: true });
@@ -92,10 +94,20 @@ export async function startThinGuest(report: (line: string) => void): Promise<Th
   write("usr/sbin/thin-guest-init", INIT, 0o755);
   const port = await freePort();
   const log = fs.openSync(path.join(dir, "log"), "w");
-  const child = spawn("unshare", ["--mount", "--pid", "--fork", "--kill-child", "bash", "-c", RUN], {
-    stdio: ["ignore", log, log],
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir, host, node, port: String(port) },
-  });
+  const child = spawn(
+    "setpriv",
+    [...UNTIL_THIS_ENDS, "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", RUN],
+    {
+      stdio: ["ignore", log, log],
+      env: {
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        dir,
+        host,
+        node,
+        port: String(port),
+      },
+    },
+  );
   fs.closeSync(log);
   const endpoint = { address: "127.0.0.1", port, user: "root", hostKey };
   return {
@@ -109,6 +121,7 @@ export async function startThinGuest(report: (line: string) => void): Promise<Th
         await ended;
       }
       fs.rmSync(dir, { recursive: true, force: true });
+      release();
     },
   };
 }

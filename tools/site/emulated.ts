@@ -14,7 +14,7 @@ import {
   startHost,
   STORAGE,
 } from "./machines";
-import { removeCgroups, type RunningMachine } from "./namespaces";
+import { removeCgroups, type Recorder, type RunningMachine } from "./namespaces";
 import { chooseSubnet, linkIsOurs, removeLink, siteNetwork, type Subnet } from "./network";
 import { ensureNodeRoot } from "./node-root";
 import { siteDir } from "./paths";
@@ -45,7 +45,7 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
   report("starting the emulated KVM host and the machine beside it");
   const started = Date.now();
   const { machine: kvmHost, subnet } = await startFirst(state, options);
-  record(state, await startExisting(node, state.cgroups[1]!, kvmHost, subnet));
+  await startExisting(node, state.cgroups[1]!, kvmHost, subnet, recordIn(state));
   const endpoints = { [HOST]: await endpointOf(HOST, subnet), [EXISTING]: await endpointOf(EXISTING, subnet) };
   const identityFile = (await clientKey()).file;
   writeSshFiles(siteDir(), identityFile, endpoints);
@@ -134,8 +134,7 @@ async function startFirst(state: SiteState, options: SiteOptions): Promise<First
   await stopProcesses(state);
   await modprobe();
   if (options.hugepages !== undefined) setHugepages(state, options.hugepages);
-  const machine = await startHost(state.roots!.host, state.cgroups[0]!);
-  record(state, machine);
+  const machine = await startHost(state.roots!.host, state.cgroups[0]!, recordIn(state));
   for (let tries = 0; tries < 20; tries += 1) {
     const subnet = state.subnet ?? (await chooseSubnet());
     if (await connectHost(machine, subnet)) {
@@ -153,9 +152,11 @@ async function startFirst(state: SiteState, options: SiteOptions): Promise<First
   throw new SiteError("no network could be had: other sites took each free one first");
 }
 
-function record(state: SiteState, machine: RunningMachine): void {
-  state.processes.push(machine.init, machine.holder);
-  writeState(state);
+function recordIn(state: SiteState): Recorder {
+  return ({ init, holder }) => {
+    state.processes.push(init, holder);
+    writeState(state);
+  };
 }
 
 async function waitForLibvirt(report: Report): Promise<void> {

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { ensureKey } from "./keys";
-import { startMachine, type RunningMachine } from "./namespaces";
+import { startMachine, type Recorder, type RunningMachine } from "./namespaces";
 import { hostAddress, ip, machineAddress, markLink, ownAddress, siteNetwork, type Subnet } from "./network";
 import { siteDir } from "./paths";
 import { run } from "./run";
@@ -39,8 +39,8 @@ async function loginFiles(name: string): Promise<Record<string, string>> {
 }
 
 /** The emulated KVM host; not on any network yet. */
-export async function startHost(root: string, cgroup: string): Promise<RunningMachine> {
-  return startMachine({
+export async function startHost(root: string, cgroup: string, record: Recorder): Promise<RunningMachine> {
+  const machine = {
     name: HOST,
     dir: path.join(siteDir(), HOST),
     lower: root,
@@ -49,7 +49,8 @@ export async function startHost(root: string, cgroup: string): Promise<RunningMa
     devices: ["net/tun"],
     cgroup,
     files: { hostname: "kvm-host\n", ...(await loginFiles(HOST)) },
-  });
+  };
+  return startMachine(machine, record);
 }
 
 /**
@@ -79,10 +80,11 @@ export async function startExisting(
   cgroup: string,
   host: RunningMachine,
   subnet: Subnet,
-): Promise<RunningMachine> {
+  record: Recorder,
+): Promise<void> {
   const dir = path.join(siteDir(), EXISTING);
   await copyOnce(path.join(root, "var/lib/containerd"), path.join(dir, "keep/containerd"));
-  const machine = await startMachine({
+  const description = {
     name: EXISTING,
     dir,
     lower: root,
@@ -99,7 +101,8 @@ export async function startExisting(
       "kubelet.yaml": machineKubelet(),
       ...(await loginFiles(EXISTING)),
     },
-  });
+  };
+  const machine = await startMachine(description, record);
   const [inside, outside] = [machine.init.pid, host.init.pid];
   await ip([
     "link",
@@ -120,7 +123,6 @@ export async function startExisting(
   await ip(["addr", "add", `${machineAddress(subnet)}/24`, "dev", "eth0"], inside);
   await ip(["link", "set", "eth0", "up"], inside);
   await ip(["route", "add", "default", "via", hostAddress(subnet)], inside);
-  return machine;
 }
 
 /** The images that stand in the root, in a folder of the machine's own: overlayfs can't hold containerd's overlays. */

@@ -31,11 +31,15 @@ export interface RunningMachine {
   readonly holder: ProcessRecord;
 }
 
+/** Writes down what `down` will have to end. */
+export type Recorder = (started: RunningMachine) => void;
+
 /**
- * Starts a machine; it lives on when this process ends. What `dir` holds of an earlier start is used again, as after a reboot.
+ * Starts a machine. It lives on when this process ends, from `record` on; one that ends before takes the machine along, because nobody would
+ * know of it. What `dir` holds of an earlier start is used again, as after a reboot.
  * @throws SiteError with the end of its log when its root can't be made
  */
-export async function startMachine(machine: NamespaceMachine): Promise<RunningMachine> {
+export async function startMachine(machine: NamespaceMachine, record: Recorder): Promise<RunningMachine> {
   const inDir = (name: string): string => path.join(machine.dir, name);
   for (const name of ["upper", "merged", "keep", ...Object.keys(machine.keep).map((keep) => `keep/${keep}`)]) {
     fs.mkdirSync(inDir(name), { recursive: true });
@@ -61,7 +65,7 @@ export async function startMachine(machine: NamespaceMachine): Promise<RunningMa
     {
       detached: true,
       cwd: "/",
-      stdio: ["ignore", log, log],
+      stdio: ["pipe", log, log],
       env: {
         PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ROOT_LOWER: machine.lower,
@@ -77,19 +81,22 @@ export async function startMachine(machine: NamespaceMachine): Promise<RunningMa
   fs.closeSync(log);
   const failed = new Promise<never>((_, reject) => child.on("error", reject));
   const ended = new Promise<"ended">((resolve) => child.on("exit", () => resolve("ended")));
+  child.stdin!.on("error", () => undefined);
   child.unref();
 
+  let started: RunningMachine | undefined;
   for (let waited = 0; waited < 15_000; waited += 50) {
     if ((await Promise.race([sleep(50), ended, failed])) === "ended") break;
-    // Its init runs when the root is entered and no process of enter-root.sh is left.
     const pid = childrenOf(child.pid!)[0];
-    if (
-      pid !== undefined &&
-      fs.existsSync(`/proc/${pid}/root/run/site/init.sh`) &&
-      commandOf(pid).includes("/run/site/init.sh")
-    ) {
-      return { init: identify(`${machine.name} (pid 1)`, pid)!, holder: identify(machine.name, child.pid!)! };
+    if (pid === undefined) continue;
+    if (!started) {
+      started = { init: identify(`${machine.name} (pid 1)`, pid)!, holder: identify(machine.name, child.pid!)! };
+      record(started);
+      child.stdin!.end("recorded\n");
     }
+    // Its init runs when the root is entered and no process of enter-root.sh is left.
+    if (fs.existsSync(`/proc/${pid}/root/run/site/init.sh`) && commandOf(pid).includes("/run/site/init.sh"))
+      return started;
   }
   const tail = fs.readFileSync(inDir("log"), "utf8").trim().split("\n").slice(-6).join("\n  ");
   child.kill("SIGKILL");

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { guardFolder } from "../guard";
 import type { LabBinaries } from "./binaries";
 import { ControlPlane } from "./control-plane";
 import { startIstiod } from "./istiod";
@@ -29,6 +30,7 @@ export interface LoadResult {
 export class MeshLab {
   readonly controlPlane: ControlPlane;
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-mesh-lab-"));
+  private readonly release = guardFolder(this.folder);
   private readonly network = new LabNetwork();
   private readonly processes: Processes;
   private readonly workloads: WorkloadLab;
@@ -143,5 +145,6 @@ export class MeshLab {
     await this.processes.stop();
     await this.network.stop();
     fs.rmSync(this.folder, { recursive: true, force: true });
+    this.release();
   }
 }

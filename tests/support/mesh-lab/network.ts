@@ -1,7 +1,15 @@
+import { guard } from "../guard";
 import { capture, mustRun } from "./processes";
 
 /** Address of the control plane: in network namespaces of the lab's own, so it can't collide with anything. */
 export const controlPlaneAddress = "10.77.0.1";
+
+/** What runs in them was started by this lab. */
+const END_ALL = `ip netns list | while read -r name _; do
+  case $name in
+    "$PREFIX"*) ip netns pids "$name" | xargs -r kill -9; ip netns del "$name" ;;
+  esac
+done`;
 
 /**
  * Network namespaces on one bridge: one for the control plane and one for each pod. Nothing of it is visible outside;
@@ -10,8 +18,10 @@ export const controlPlaneAddress = "10.77.0.1";
 export class LabNetwork {
   private readonly names: string[] = [];
   private readonly prefix = `kvmesh-${process.pid}-`;
+  private release = (): void => undefined;
 
   async start(): Promise<void> {
+    this.release = guard(END_ALL, { PREFIX: this.prefix });
     await this.add("cp");
     const ip = ["ip", "-n", this.name("cp")];
     await mustRun([...ip, "link", "add", "br0", "type", "bridge"]);
@@ -38,6 +48,7 @@ export class LabNetwork {
 
   async stop(): Promise<void> {
     for (const name of this.names.splice(0).reverse()) await capture(["ip", "netns", "del", name]);
+    this.release();
   }
 
   private name(member: string): string {

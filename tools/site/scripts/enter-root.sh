@@ -10,6 +10,8 @@ set -eu
 # below it and `down` can remove them all. Done here, not before unshare, so that only this process is in it.
 # Its weight is four times that of anything else here: a machine's cores are its own, as far as the kernel can be told.
 if [ -z "${ROOT_IN_CGROUP:-}" ]; then
+  # namespaces.ts writes a line when it has recorded this process. Without one it has ended before, and this ends too.
+  read -r _
   if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
     for controller in cpuset cpu io memory pids; do
       echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
@@ -88,4 +90,4 @@ cd /
 umount -l /mnt
 mount --make-rshared /
 unset ROOT_LOWER ROOT_DIR ROOT_KEEP ROOT_CGROUP ROOT_IN_CGROUP ROOT_DEVICES
-exec /bin/bash /run/site/init.sh
+exec /bin/bash /run/site/init.sh </dev/null
