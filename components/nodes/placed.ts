@@ -10,8 +10,12 @@ export function placedFrom(
 ): readonly Placed[] {
   const placed = new Map<string, Placed>();
   const note = (outputs: Readonly<Record<string, unknown>>, name: unknown, cpus: unknown): void => {
-    const { address, port } = record(outputs.host);
-    const host = hosts.find(({ endpoint }) => endpoint.address === address && endpoint.port === (port ?? 22));
+    const { address, port, hostKey } = record(outputs.host);
+    const alike = hosts.filter(({ endpoint }) => endpoint.hostKey === hostKey);
+    const host =
+      hosts.find(({ endpoint }) => endpoint.address === address && endpoint.port === (port ?? 22)) ??
+      // Renumbered; where several have one key, it says nothing.
+      (alike.length === 1 ? alike[0] : undefined);
     // A host that left the stack file keeps nothing; the machine gets another place, and the plan shows it.
     if (!host || typeof name !== "string" || !isCpuList(cpus)) return;
     placed.set(name, { name, host: host.name, cpus });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { absolutePath, checkWith, endpoint, name, owner, text } from "../core/check";
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import { PartialError, UserError } from "../core/kind";
 import type { Change, CheckFailure, Context, Kind } from "../core/kind";
 import { without } from "../core/values";
@@ -143,7 +143,7 @@ function diffBlockDevice(olds: BlockDeviceInputs & BlockDeviceOutputs, news: Blo
   } as const;
   const renamed = { effect: "replace", reason: "the claim is for another disk" } as const;
   const changes = changesOf<BlockDeviceInputs>(olds, news, {
-    host: "record",
+    host: hostEffect(olds, news),
     owner: "live",
     machine: renamed,
     disk: renamed,

@@ -1,4 +1,6 @@
+import type { Endpoint } from "../transport/transport";
 import type { Change } from "./kind";
+import { UNKNOWN } from "./kind";
 import { isObject } from "./values";
 
 /** An effect, or one with its reason, which the plan shows. */
@@ -20,6 +22,22 @@ export function changesOf<I extends object>(
     for (const property of differences(name, olds[name], news[name])) changes.push({ property, ...how });
   }
   return changes;
+}
+
+/**
+ * What another endpoint of a host means: one that differs in its address or its key alone is the same host, renumbered or with new keys; one that differs in both is another host, and what is
+ * on the old one has to go there and be made here.
+ */
+export function hostEffect(olds: { readonly host: Endpoint }, news: { readonly host: Endpoint }): Effect {
+  return isAnotherHost(olds.host, news.host)
+    ? { effect: "replace", reason: "another host: nothing is copied to it" }
+    : "record";
+}
+
+export function isAnotherHost(before: Endpoint, after: Endpoint): boolean {
+  const known = [after.hostKey, after.address, after.port].every((value: unknown) => value !== UNKNOWN);
+  const elsewhere = before.address !== after.address || before.port !== after.port;
+  return known && elsewhere && before.hostKey !== after.hostKey;
 }
 
 /** Paths below `path` at which two values differ; absent and undefined are the same. */

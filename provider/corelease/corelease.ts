@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { checkWith, endpoint, name, owner } from "../core/check";
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import { importingOwner, parseImportId } from "../core/import-id";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
@@ -41,7 +41,7 @@ export const coreLeaseKind: Kind<CoreLeaseInputs, object> = {
   check: checkWith(args),
   diff: (olds, news) =>
     changesOf<Omit<CoreLeaseInputs, "facts">>(olds, news, {
-      host: "record",
+      host: hostEffect(olds, news),
       owner: handedOver,
       machine: handedOver,
       cpus: "live",

@@ -1,4 +1,4 @@
-import { differences } from "../core/diff";
+import { differences, isAnotherHost } from "../core/diff";
 import type { Change } from "../core/kind";
 import { UNKNOWN } from "../core/kind";
 import type { DomainInputs, DomainOutputs } from "./schema";
@@ -21,6 +21,13 @@ interface ChangeRule {
  * argument that applies counts. `reboot`: at the machine's next start.
  */
 export const CHANGE_RULES: readonly ChangeRule[] = [
+  {
+    argument: "host",
+    when: "another address and another host key",
+    applies: (olds, news) => isAnotherHost(olds.host, news.host),
+    effect: "replace",
+    reason: "another host: nothing is copied to it",
+  },
   { argument: "host", effect: "record", reason: "it is only how the host is reached" },
   { argument: "owner", effect: "live", reason: "the mark in the machine's metadata is written anew" },
   { argument: "name", effect: "replace", reason: "seed, log and leases on the host have the machine's name" },

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { z } from "zod";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Context, Kind, Seen } from "../core/kind";
 import { without } from "../core/values";
@@ -55,7 +55,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
   diff: (olds, news) =>
     // The digest says what it is; where it comes from (url, file) matters only when it is made.
     changesOf<Omit<ImageInputs, "url" | "file">>(olds, news, {
-      host: "record",
+      host: hostEffect(olds, news),
       owner: "replace",
       name: "replace",
       storage: "replace",

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Change, Context, Kind } from "../core/kind";
 import { without } from "../core/values";
@@ -103,7 +103,7 @@ function diffNetwork(olds: NetworkInputs & NetworkOutputs, news: NetworkInputs):
     reason: "its machines have their addresses in it, and keep it from being removed",
   } as const;
   const changes = changesOf<NetworkInputs>(olds, news, {
-    host: "record",
+    host: hostEffect(olds, news),
     owner: { effect: "live", reason: "the mark in the network's metadata is written anew" },
     name: range,
     bridge: range,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CLAIMS } from "../blockdevice/scripts";
 import { absolutePath, checkWith, endpoint, name, owner } from "../core/check";
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Context, Kind } from "../core/kind";
 import { parseDomainXml } from "../domain/seen";
@@ -48,7 +48,12 @@ export const tenancyKind: Kind<TenancyInputs, object> = {
   outputs: {},
   check: checkWith(args),
   diff: (olds, news) =>
-    changesOf<TenancyInputs>(olds, news, { host: "record", owner: "record", storage: "record", machines: "record" }),
+    changesOf<TenancyInputs>(olds, news, {
+      host: hostEffect(olds, news),
+      owner: "record",
+      storage: "record",
+      machines: "record",
+    }),
 
   create: (_ctx, { owner: { project, stack } }) => Promise.resolve({ id: `${project}/${stack}`, outputs: {} }),
 

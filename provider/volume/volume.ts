@@ -1,7 +1,8 @@
-import { changesOf } from "../core/diff";
+import { changesOf, hostEffect } from "../core/diff";
 import type { Effect } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Change, Kind, Seen } from "../core/kind";
+import { where } from "../transport/errors";
 import { fileDisks } from "./file";
 import { checkVolume, isThin, volumeArgs } from "./schema";
 import type { VolumeInputs, VolumeOutputs } from "./schema";
@@ -37,7 +38,7 @@ function disksOf(volume: VolumeInputs): Disks<VolumeInputs> {
  */
 function diffVolume(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): Change[] {
   const changes = changesOf<VolumeInputs>(olds, news, {
-    host: "record",
+    host: hostEffect(olds, news),
     owner: "live",
     // Where it is comes first: a name that is another one in another place is no reason of its own.
     storage: "replace",
@@ -52,9 +53,10 @@ function diffVolume(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): Cha
   const replaced = changes.find((change) => change.effect === "replace")?.property;
   if (olds.onDestroy !== "keep" || replaced === undefined) return changes;
   const property = replaced.split(".", 1)[0] as keyof VolumeInputs;
-  const [before, after] = [olds, news].map((of) =>
-    of[property] === undefined ? "none" : JSON.stringify(of[property]),
-  );
+  const [before, after] = [olds, news].map((of) => {
+    if (property === "host") return where(of.host);
+    return of[property] === undefined ? "none" : JSON.stringify(of[property]);
+  });
   throw new UserError(
     `disk ${olds.name} is kept (onDestroy: keep), and ${property} changes from ${before} to ${after}, which needs another disk. ` +
       "Put it back; or give the new disk another name, copy what this one holds, and remove this one",

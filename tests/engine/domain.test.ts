@@ -5,6 +5,7 @@ import { SimulatedHost } from "../support/simulated-host";
 
 describe("the plugin under the real engine: a machine's life on a simulated host", () => {
   let host: SimulatedHost;
+  let first: SimulatedHost | undefined;
   let project: EngineProject;
   before(async () => {
     host = await SimulatedHost.start();
@@ -17,6 +18,7 @@ describe("the plugin under the real engine: a machine's life on a simulated host
   after(async () => {
     project.dispose();
     await host.stop();
+    await first?.stop();
   });
 
   it("is planned without any connection", async () => {
@@ -90,6 +92,23 @@ describe("the plugin under the real engine: a machine's life on a simulated host
     expect((await host.shell("virsh dumpxml web-0 --inactive")).stdout).to.contain(`>${768 * 1024}</memory>`);
     expect(host.exists("/var/lib/kvmesh/leases/cpu-2")).to.equal(false);
     expect(host.exists("/var/lib/kvmesh/leases/cpu-4")).to.equal(true);
+  });
+
+  it("is made anew on another host, and nothing of it stays on the old one", async () => {
+    const other = await SimulatedHost.start({ identityFile: host.identityFile });
+    other.write("/var/lib/kvmesh/web-0.qcow2", "");
+    project.setProgram(machineProgram(other));
+    const plan = await project.preview();
+    expect(plan.text).to.contain("another host: nothing is copied to it");
+    const result = await project.up();
+    expect(result.code, result.text).to.equal(0);
+    expect((await host.shell("virsh list --all")).stdout.trim()).to.equal("");
+    expect(host.exists("/var/lib/kvmesh/leases")).to.equal(false);
+    expect((await other.shell("virsh domstate web-0")).stdout.trim()).to.equal("running");
+    expect(other.exists("/var/lib/kvmesh/leases/cpu-2")).to.equal(true);
+    // It has the key that logs in to both.
+    first = host;
+    host = other;
   });
 
   it("is gone after destroy, with its seed and its lease", async () => {

@@ -9,6 +9,7 @@ import { parseDomainXml } from "../../provider/domain/seen";
 import { domainXml } from "../../provider/domain/xml";
 import { domainInputs } from "../support/domain-inputs";
 import { checkout } from "../support/engine";
+import { exampleHostKey } from "../support/hosts";
 
 const GIB = 2 ** 30;
 const disk = { type: "file", path: "/srv/b.img", format: "raw", target: "vdb" };
@@ -42,6 +43,21 @@ describe("what a change of a machine does", () => {
           `| ${argument} | ${when ?? (several(argument) ? "any other" : "any")} | ${effect} | ${reason} |`,
       ),
     );
+  });
+
+  it("host: another address or another key is the same host, both are another one", () => {
+    const { host } = domainInputs();
+    const [address, hostKey] = ["192.0.2.99", exampleHostKey(8)];
+    expect(changes({}, { host: { ...host, address } })[0]).to.deep.equal(["host.address record"]);
+    expect(changes({}, { host: { ...host, hostKey } })[0]).to.deep.equal(["host.hostKey record"]);
+    expect(changes({}, { host: { ...host, hostKey: UNKNOWN, address } })[0]).to.deep.equal([
+      "host.address record",
+      "host.hostKey record",
+    ]);
+    expect(changes({}, { host: { ...host, address, hostKey } })).to.deep.equal([
+      ["host.address replace", "host.hostKey replace"],
+      Array(2).fill("another host: nothing is copied to it"),
+    ]);
   });
 
   it("memory: live within the balloon, else at the next start", () => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { place, PlacementError, type MachineRequest } from "../../components/nodes/placement";
-import { placedFrom } from "../../components/nodes/placed";
+import { placedFrom, type Placed } from "../../components/nodes/placed";
 import type { ForeignMachine } from "../../config/facts";
 import type { HostSpec } from "../../config/spec";
 import type { Bytes } from "../../config/units";
@@ -168,6 +168,21 @@ describe("place", () => {
 describe("placedFrom", () => {
   const hosts = threeHosts();
   const host = (name: string) => hosts.find((entry) => entry.name === name)!.endpoint;
+
+  it("knows a host that was renumbered by its key, where no other host has that", () => {
+    const moved = (keys: readonly string[]): readonly Placed[] =>
+      placedFrom(
+        {
+          "urn:1": {
+            type: "kvmesh:index:Domain",
+            outputs: { host: { ...host("a"), address: "192.0.2.200", hostKey: "k" }, name: "web-0" },
+          },
+        },
+        hosts.map((spec, i) => ({ ...spec, endpoint: { ...spec.endpoint, hostKey: keys[i]! } })),
+      );
+    expect(moved(["x", "k", "y"])).to.deep.equal([{ name: "web-0", host: hosts[1]!.name, cpus: [] }]);
+    expect(moved(["k", "k", "y"])).to.deep.equal([]);
+  });
 
   it("takes cores from leases, hosts of floating machines from domains, and nothing from hosts that are gone", () => {
     const placed = placedFrom(

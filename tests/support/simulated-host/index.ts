@@ -28,6 +28,8 @@ export interface SimulatedHostOptions {
   /** Further commands of the host: name → text of an executable file. */
   readonly commands?: Readonly<Record<string, string>>;
   readonly server?: SshServerOptions;
+  /** Private key that may log in, such as another host's; default: one of its own. */
+  readonly identityFile?: string;
 }
 
 const LVM = ["lvs", "lvcreate", "lvchange", "lvextend", "lvremove"];
@@ -52,9 +54,9 @@ export class SimulatedHost {
   static async start(options: SimulatedHostOptions = {}): Promise<SimulatedHost> {
     const root = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-host-"));
     const host = await ed25519KeyPair();
-    const client = await ed25519KeyPair();
-    const identityFile = path.join(root, "id_ed25519");
-    fs.writeFileSync(identityFile, client.private, { mode: 0o600 });
+    const identityFile = options.identityFile ?? path.join(root, "id_ed25519");
+    if (options.identityFile === undefined)
+      fs.writeFileSync(identityFile, (await ed25519KeyPair()).private, { mode: 0o600 });
     for (const folder of ["run/lock", "run/libvirt/qemu", "var/lib", "proc", "tmp", "libvirt"]) {
       fs.mkdirSync(path.join(root, folder), { recursive: true });
     }
@@ -74,7 +76,7 @@ export class SimulatedHost {
     await toolServer.listen();
     const stubs = Object.fromEntries(LVM.map((name) => [name, toolServer.stub(name)]));
     installTools(root, toolServer, { ...tools, ...stubs, ...options.commands });
-    const server = new SshServer(root, host.private, client.public, options.server ?? {});
+    const server = new SshServer(root, host.private, fs.readFileSync(identityFile), options.server ?? {});
     await server.listen();
     return new SimulatedHost(root, server, toolServer, gate, host.public.split(" ", 2).join(" "), identityFile);
   }

@@ -30,7 +30,8 @@ export class SshServer {
   constructor(
     private readonly root: string,
     hostKey: string,
-    authorizedKey: string,
+    /** Either half of it. */
+    authorizedKey: string | Buffer,
     private readonly options: SshServerOptions,
   ) {
     const allowed = ssh2.utils.parseKey(authorizedKey) as ssh2.ParsedKey;
