@@ -10,7 +10,7 @@ import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
-import { adopts, inspectFile, lost } from "../libvirt/storage";
+import { adopts, inspectFile, lost, refuseUnmounted } from "../libvirt/storage";
 import { where } from "../transport/errors";
 import { downloadScript, finishScript, hashScript, removeImageScript } from "./scripts";
 
@@ -83,7 +83,10 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
   async read(ctx, id, known) {
     if (!known) return importImage(ctx, id);
     const seen = await inspectFile(ctx, known.host, id);
-    if (!seen.exists) return undefined;
+    if (!seen.exists) {
+      refuseUnmounted(ctx, known.host, id, seen);
+      return undefined;
+    }
     const inputs = without(known, "path", "virtualSizeBytes");
     const outputs = { path: id, virtualSizeBytes: seen.virtualSizeBytes };
     if (lost(ctx, known.host, id, seen.sidecar?.mark, known.owner)) return undefined;

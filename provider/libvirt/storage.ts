@@ -25,6 +25,8 @@ export interface Sidecar {
 /** A disk or image as it is on a host. */
 export interface SeenFile {
   readonly exists: boolean;
+  /** Something of kvmesh is in its folder: the folder is the one that it was made in, and not the empty place where its file system is not mounted. */
+  readonly inOurFolder: boolean;
   /** The sidecar as it is written, to make sure that nothing changed between looking and acting. */
   readonly sidecarText: string;
   readonly sidecar: Sidecar | undefined;
@@ -47,6 +49,7 @@ export async function inspectFile(ctx: Context, at: Endpoint, path: string): Pro
   const info = parseInfo(sections.get("info"));
   return {
     exists: sections.has("stat"),
+    inOurFolder: sections.has("ours"),
     sidecarText: text,
     sidecar: parseSidecar(text),
     stat: sections.get("stat") ?? "",
@@ -65,6 +68,20 @@ export function adopts(at: Endpoint, path: string, seen: SeenFile, wanted: Mark)
   const refused = refusal(path, seen.sidecar?.mark, wanted);
   if (refused) throw new UserError(`${where(at)}: ${refused}`);
   return seen.exists;
+}
+
+/**
+ * For a refresh, of a file that is not there: gone, when its folder still is what it was.
+ *
+ * @throws UserError when nothing of kvmesh is in the folder: after a boot its file system may not be mounted. Taken for gone, a disk would be made anew, and a
+ *   machine would come up without its data.
+ */
+export function refuseUnmounted(ctx: Context, at: Endpoint, path: string, { inOurFolder }: SeenFile): void {
+  if (inOurFolder) return;
+  throw new UserError(
+    `${where(at)}: ${path} is not there, and nothing else of kvmesh is in its folder: is the folder's file system mounted? It does not count as gone. ` +
+      `If it is gone for good: pulumi state delete '${ctx.urn}'`,
+  );
 }
 
 /**
@@ -87,6 +104,9 @@ section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
 d=\${f%/*}
 while [ ! -d "$d/" ]; do d=\${d%/*}; done
 section free; df -B1 --output=avail "$d/"
+for m in "\${f%/*}/${POOL_MARK}" "\${f%/*}"/*.kvmesh.json; do
+  if [ -e "$m" ]; then section ours; break; fi
+done
 if [ -e "$f.kvmesh.json" ]; then section mark; cat "$f.kvmesh.json"; fi
 if [ -e "$f" ]; then
   section stat; stat -c '%s %Y' "$f"

@@ -5,7 +5,7 @@ import { without } from "../core/values";
 import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
-import { adopts, inspectFile, lost } from "../libvirt/storage";
+import { adopts, inspectFile, lost, refuseUnmounted } from "../libvirt/storage";
 import type { SeenFile } from "../libvirt/storage";
 import { where } from "../transport/errors";
 import { gibibytes, refuseSmaller } from "./disks";
@@ -38,7 +38,10 @@ export const fileDisks: Disks<FileVolume> = {
 
   async read(ctx, id, known) {
     const seen = await inspectFile(ctx, known.host, id);
-    if (!seen.exists) return undefined;
+    if (!seen.exists) {
+      refuseUnmounted(ctx, known.host, id, seen);
+      return undefined;
+    }
     if (lost(ctx, known.host, id, seen.sidecar?.mark, known.owner)) return undefined;
     const inputs = without(known, "path");
     const overlays = inputs.format === "qcow2" && inputs.base !== undefined;

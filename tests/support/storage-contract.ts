@@ -65,6 +65,21 @@ export function storageContract(ground: () => Ground): void {
       expect(written.endsWith("\nword-4711")).to.equal(true);
     });
 
+    it("do not count as gone where their folder's file system is not mounted, and do when only they are away", async () => {
+      const known = { ...volume(), path };
+      await ground().shell(`mv ${storage} ${storage}.away; mkdir ${storage}`);
+      const unmounted = await failure(volumeKind.read(context(), path, known));
+      await ground().shell(`rmdir ${storage}`);
+      const missing = await failure(volumeKind.read(context(), path, known));
+      await ground().shell(`mv ${storage}.away ${storage}`);
+      for (const { message } of [unmounted, missing])
+        expect(message).to.contain("is the folder's file system mounted? It does not count as gone");
+      await ground().shell(`mv ${path} ${path}.away`);
+      expect(await volumeKind.read(context(), path, known)).to.equal(undefined);
+      await ground().shell(`mv ${path}.away ${path}`);
+      expect(await identity()).to.equal(written);
+    });
+
     it("are the same file, with what it holds, in a machine that replaces another", async () => {
       const system = volume({ name: "contract-1.qcow2", format: "qcow2", onDestroy: "remove" });
       const machine = domainKind.check({
