@@ -105,6 +105,8 @@ describe("a probe's output", () => {
     expect(() => probed(hidden)).to.throw(
       "osl1-a: its machines can't be listed: QEMU runs without libvirt, process 7; libvirt is gone and left /x.xml",
     );
+    const one = { foreign: "PGRvbWFpbi8+\n! the definition of machine 7: error: not now" };
+    expect(() => probed(one)).to.throw("machines can't be listed: the definition of machine 7: error: not now");
   });
 
   it("that was cut off names the host and the question", () => {

@@ -61,7 +61,7 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
       cpus: online.map(({ cpu }) => cpu),
       defaultHugepageBytes: Number(answers.get("defaultHugepage") || 2048) * 1024,
     }),
-    stealPercent: stealPercent(answer("stat1"), answer("stat2")),
+    stealPercent: stealPercent(`host ${host}`, answer("stat1"), answer("stat2")),
   };
   return parseFacts(facts, `the probe of host ${host}`);
 }
@@ -101,8 +101,8 @@ function cpus(text: string): CpuFacts[] {
 
 /** In the order of their names; one base64 word a machine. */
 function foreign(host: string, text: string | undefined, cpus: HostCpus): HostFacts["foreign"] {
-  if (text?.startsWith("!")) {
-    const why = text.split("\n").map((line) => line.replace(/^! /, "").trim());
+  const why = [...(text ?? "").matchAll(/^! (.*)$/gm)].map(([, line = ""]) => line.trim());
+  if (why.length > 0) {
     throw new UserError(`host ${host}: its machines can't be listed: ${why.join("; ")}`);
   }
   return lines(text)

@@ -75,7 +75,12 @@ else
   v() { virsh -q -c qemu:///system "$@" </dev/null; }
   uuids=$(v list --all --uuid 2>&1) || { printf '! %s\\n' "$uuids"; uuids=; }
   for uuid in $uuids; do
-    xml=$(v dumpxml "$uuid" 2>/dev/null) || continue
+    if ! xml=$(v dumpxml "$uuid" 2>&1); then
+      # Undefined since it was listed, or not to be read: then nobody knows its cores.
+      still=$(v list --all --uuid 2>&1) || still=$uuid
+      case $still in *"$uuid"*) printf '! the definition of machine %s: %s\\n' "$uuid" "$(echo "$xml" | head -n 1)" ;; esac
+      continue
+    fi
     # Whatever a definition of somebody else's says, it is one word here.
     printf '%s' "$xml" | base64 | tr -d '\\n'; echo
   done
