@@ -79,7 +79,7 @@ export function parseInside(machine: string, stdout: string, now: number): SeenI
     hypervisor: answer("hypervisor"),
     vcpus: Number(answer("vcpus")),
     kernel: answer("kernel"),
-    stealPercent: stealPercent(answer("stat1"), answer("stat2")),
+    stealPercent: stealPercent(`machine ${machine}`, answer("stat1"), answer("stat2")),
     clockOffsetSeconds: Math.round(Number(answer("clock")) - now / 1000),
   };
 }

@@ -68,7 +68,7 @@ export function parseProbe(machine: string, stdout: string, now: number): Invent
     hypervisor: answer("hypervisor"),
     vcpus: Number(answer("vcpus")),
     memoryBytes: Number(answer("memory")) * 1024,
-    stealPercent: stealPercent(answer("stat1"), answer("stat2")),
+    stealPercent: stealPercent(`machine ${machine}`, answer("stat1"), answer("stat2")),
     kernel: answer("kernel"),
     rootDisk: diskUnder(rootSource, answers.get("rootDisk") ?? ""),
     // The clock was read two seconds before the end.
@@ -77,14 +77,23 @@ export function parseProbe(machine: string, stdout: string, now: number): Invent
   };
 }
 
-/** Steal between two readings of /proc/stat's first line, in percent with one decimal. */
-export function stealPercent(before: string, after: string): number {
+/**
+ * Steal between two readings of /proc/stat's first line, in percent with one decimal.
+ *
+ * @throws UserError when they say nothing: no time has passed, or steal has become less, as some kernels count it after a migration.
+ */
+export function stealPercent(who: string, before: string, after: string): number {
   // user nice system idle iowait irq softirq steal; guest time is in user already.
   const read = (line: string): number[] => line.trim().split(/\s+/).slice(1, 9).map(Number);
   const [a, b] = [read(before), read(after)];
   const spent = b.map((ticks, i) => Math.max(0, ticks - (a[i] ?? 0)));
   const total = spent.reduce((sum, ticks) => sum + ticks, 0);
-  return total === 0 ? 0 : Math.round((1000 * (spent[7] ?? 0)) / total) / 10;
+  if (!(total > 0) || !((b[7] ?? NaN) >= (a[7] ?? NaN))) {
+    throw new UserError(
+      `${who}: /proc/stat says nothing about steal: it went from "${before.trim()}" to "${after.trim()}". Nothing is known of its CPUs: measure again`,
+    );
+  }
+  return Math.round((1000 * (b[7]! - a[7]!)) / total) / 10;
 }
 
 interface BlockDevice {

@@ -112,14 +112,20 @@ describe("machine: probe", () => {
     expect(() => parseProbe("m1", answers({ vcpus: "" }), 0)).to.throw(/machine m1: no answer for "vcpus"/);
   });
 
-  it("keeps steal between 0 and 100 whatever the counters do", () => {
+  it("keeps steal between 0 and 100 whatever the other counters do", () => {
     const counters = fc.array(fc.nat(1e9), { minLength: 10, maxLength: 10 });
     fc.assert(
-      fc.property(counters, counters, (a, b) => {
-        const percent = stealPercent(`cpu  ${a.join(" ")}`, `cpu  ${b.join(" ")}`);
-        expect(percent).to.be.within(0, 100);
+      fc.property(counters, counters, fc.nat(1e6), (a, b, stolen) => {
+        const after = b.map((ticks, i) => (i === 7 ? a[7]! + stolen : i === 0 ? a[0]! + 1 : ticks));
+        expect(stealPercent("m1", `cpu  ${a.join(" ")}`, `cpu  ${after.join(" ")}`)).to.be.within(0, 100);
       }),
     );
+  });
+
+  it("takes a /proc/stat that stands still, goes back or has no steal for no measurement, and not for 0 %", () => {
+    const stood = "cpu  100 0 100 800 0 0 0 5 0 0";
+    for (const after of [stood, "cpu  200 0 100 800 0 0 0 4 0 0", "cpu  200 0 100 800"])
+      expect(() => stealPercent("m1", stood, after)).to.throw("m1: /proc/stat says nothing about steal: it went from");
   });
 });
 
