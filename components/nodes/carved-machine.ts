@@ -171,6 +171,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
           emulatorPin: threads,
           ioThreadPin: threads,
           numaNode: placement.numaNode,
+          isolated: host.prepare?.isolateCpus === true && placement.cpus.length > 0 ? true : undefined,
         },
         identity: domain.uuid,
       },

@@ -26,7 +26,7 @@ export function judgeHost(inputs: EvidenceInputs, domain: Pins, seen: SeenHost):
     ),
     exclusive(domain, own, seen, demand),
     ...helpers(domain, own),
-    isolation(domain, seen),
+    isolation(inputs, domain, seen),
     quota(seen, demand),
     ...numa(domain, seen),
     leases(inputs, domain, seen, demand),
@@ -85,16 +85,18 @@ function helpers(domain: Pins, own: readonly HostThread[]): Value[] {
   ];
 }
 
-/** Not demanded: pins and leases keep machines off, isolation also the host's own processes. */
-function isolation({ vcpuPins }: Pins, { isolated, nohzFull }: SeenHost): Value {
-  const both = (list: readonly number[]): string => cpus(vcpuPins.filter((cpu) => list.includes(cpu)));
-  return {
+/** Pins and leases keep machines off, isolation also the host's own processes. Demanded only where the stack declares it; elsewhere than in production a boot may wait. */
+function isolation({ owner }: EvidenceInputs, domain: Pins, { isolated, nohzFull }: SeenHost): Value {
+  const both = (list: readonly number[]): string => cpus(domain.vcpuPins.filter((cpu) => list.includes(cpu)));
+  const value = {
     id: "isolated",
     what: "of the vCPUs' CPUs, kept from the host's scheduler",
     measured: `isolated ${both(isolated)}, nohz_full ${both(nohzFull)}`,
-    limit: null,
-    verdict: "info",
   };
+  if (domain.isolated !== true) return { ...value, limit: null, verdict: "info" };
+  const all = domain.vcpuPins.every((cpu) => isolated.includes(cpu) && nohzFull.includes(cpu));
+  const limit = `isolated ${cpus(domain.vcpuPins)}, nohz_full ${cpus(domain.vcpuPins)}`;
+  return judged({ ...value, limit }, all, owner.environment === "production" ? "fail" : "warn");
 }
 
 function quota({ xmlQuotas, quotas }: SeenHost, demand: Demand): Value {
@@ -173,13 +175,19 @@ export function judgeWaiting(
 ): Value[] {
   const seconds = after.time - before.time;
   const earlier = new Map(before.threads.map((thread) => [`${thread.pid}/${thread.id}`, thread.waitedNs]));
-  const shares = after.threads
-    .filter((thread) => thread.machine === inputs.name && vcpuOf(thread) !== undefined)
+  const own = after.threads.filter((thread) => thread.machine === inputs.name && vcpuOf(thread) !== undefined);
+  const shares = own
+    // One that ran for no time at all is one whose time the kernel does not count.
+    .filter(({ ranNs }) => ranNs > 0)
     .flatMap((thread) => {
       const start = earlier.get(`${thread.pid}/${thread.id}`);
       return start === undefined ? [] : [(thread.waitedNs - start) / 1e9 / seconds];
     });
-  if (shares.length === 0 || !(seconds > 0)) return [];
+  if (shares.length === 0 || shares.length < own.length || !(seconds > 0)) {
+    const note = `not measured: of ${own.length} vCPUs the host's kernel counts ${shares.length} (/proc/<pid>/task/*/schedstat)`;
+    const what = "time that a vCPU waited for its CPU";
+    return [{ id: "vcpu-wait", what, measured: null, unit: "%", limit: null, verdict: "not measured", note }];
+  }
   // The clock is read a moment before the threads.
   const worst = Math.min(100, Math.round(Math.max(...shares) * 1000) / 10);
   const what = `time that a vCPU waited for its CPU, the most of ${shares.length}, over ${Math.round(seconds)} s`;

@@ -164,6 +164,10 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     /^(vcpu-|exclusive$|emulator-|iothread-)/,
     "`pulumi refresh`, then `pulumi up` sets this machine's pins again; move or pin the other machines",
   ],
+  [
+    /^isolated$/,
+    "boot the host, whose kernel arguments wait for that (`prepare.isolateCpus`), then `npm run facts` and `pulumi up`",
+  ],
   [/^cpu-quota$/, "remove the limit from the definition (`virsh edit`) or the cgroup"],
   [/^numa-memory$/, "restart the machine when its NUMA node has room for all of it"],
   [/^lease$/, "see who holds the CPUs in /var/lib/kvmesh/leases on the host"],

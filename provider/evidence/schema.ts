@@ -34,7 +34,14 @@ export const evidenceArgs = z.strictObject({
     .default(30 * 86_400),
   host: endpoint.optional(),
   domain: z
-    .strictObject({ vcpuPins: cpus, emulatorPin: cpus, ioThreadPin: cpus, numaNode: z.int().min(0).optional() })
+    .strictObject({
+      vcpuPins: cpus,
+      emulatorPin: cpus,
+      ioThreadPin: cpus,
+      numaNode: z.int().min(0).optional(),
+      /** The host's preparation takes the vCPUs' CPUs from its scheduler. */
+      isolated: z.boolean().optional(),
+    })
     .optional(),
   identity,
 });

@@ -73,6 +73,8 @@ export interface EvidenceArgs {
     readonly emulatorPin: readonly number[];
     readonly ioThreadPin: readonly number[];
     readonly numaNode?: number;
+    /** The host is to keep its scheduler off the vCPUs' CPUs; default: it is only told whether it does. */
+    readonly isolated?: boolean;
   };
   readonly identity?: pulumi.Input<string>;
 }

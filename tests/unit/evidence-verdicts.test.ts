@@ -3,8 +3,8 @@ import { describe as inWords, judgeDisk, judgeInside } from "../../provider/evid
 import { judgeHost, judgeWaiting } from "../../provider/evidence/judge-host";
 import type { HostThread, SeenHost } from "../../provider/evidence/host";
 import type { SeenDisk } from "../../provider/evidence/machine";
-import type { Value } from "../../provider/evidence/schema";
 import type { SeenXml } from "../../provider/domain/seen";
+import type { Value } from "../../provider/evidence/schema";
 import { evidenceInputs, production } from "../support/evidence-inputs";
 
 const verdicts = (values: readonly Value[]): Record<string, string> =>
@@ -74,7 +74,7 @@ describe("evidence: verdicts from the host", () => {
     id,
     name,
     cpus,
-    ranNs: 0,
+    ranNs: 1e9,
     waitedNs: 0,
   });
   const seen: SeenHost = {
@@ -168,5 +168,27 @@ describe("evidence: verdicts from the host", () => {
     };
     const [value] = judgeWaiting(evidenceInputs(), seen, after);
     expect(value).to.deep.include({ measured: 5, limit: 1, verdict: "fail" });
+  });
+
+  it("take a kernel that counts no waiting for no measurement, and not for 0 %", () => {
+    const uncounted = { time: 1010, threads: seen.threads.map((one) => ({ ...one, ranNs: 0 })) };
+    const [value] = judgeWaiting(evidenceInputs(), seen, uncounted);
+    expect(value).to.deep.include({ id: "vcpu-wait", measured: null, verdict: "not measured" });
+    expect(value?.note).to.contain("of 2 vCPUs the host's kernel counts 0");
+  });
+
+  it("demand isolated CPUs where the stack declares them: in production an error, elsewhere a warning", () => {
+    const isolated = (environment: string, nohzFull: number[]): Value | undefined =>
+      judgeHost(
+        evidenceInputs({ owner: { ...evidenceInputs().owner, environment } }),
+        { ...domain, isolated: true },
+        { ...seen, nohzFull },
+      ).find(({ id }) => id === "isolated");
+    expect(isolated("production", [2, 3])?.verdict).to.equal("pass");
+    expect(isolated("staging", [2])?.verdict).to.equal("warn");
+    expect(inWords(isolated("production", [2])!)).to.equal(
+      "of the vCPUs' CPUs, kept from the host's scheduler: isolated 2-3, nohz_full 2; required: isolated 2-3, nohz_full 2-3",
+    );
+    expect(isolated("production", [2])?.verdict).to.equal("fail");
   });
 });
