@@ -77,6 +77,11 @@ export interface Kind<I extends object, O extends object> {
   check(inputs: Record<string, unknown>): { readonly inputs: I; readonly failures: readonly CheckFailure[] };
   /** Changed properties and what each does; empty: no change. */
   diff(olds: I & O, news: I): readonly Change[];
+  /**
+   * Why this update can't be, in words: the preview fails with it, and nothing is touched. Not for `diff` to throw: a refresh asks for the
+   * diff, too, and must be able to show what somebody changed.
+   */
+  refuses?(olds: I & O, news: I): string | undefined;
   /** When true, replacement deletes the old one first (it holds a name or cores that the new one needs). */
   readonly deleteBeforeReplace?: boolean;
   create(ctx: Context, inputs: I): Promise<{ readonly id: string; readonly outputs: O }>;

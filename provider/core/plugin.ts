@@ -158,6 +158,8 @@ export class Plugin {
     const olds = fromStruct(request.getOlds());
     const news = fromStruct(request.getNews());
     const secrets = [...news.secrets, ...(kind.secretOutputs ?? [])];
+    const refused = kind.refuses?.(olds.values, news.values);
+    if (refused !== undefined) throw new UserError(refused);
     const changes = kind.diff(olds.values, news.values);
     const response = new rpc.UpdateResponse();
     const kept = outputsOf(olds.values, news.values, kind);

@@ -11,12 +11,20 @@ import { sectionsOf } from "./script";
 /** In a folder whose pool we defined: it goes when nothing else is left. */
 const POOL_MARK = ".kvmesh-pool";
 
+/** The image that a disk was made from. */
+export interface Base {
+  readonly path: string;
+  readonly format: "qcow2" | "raw";
+}
+
 /** Beside each file that we make: whose it is and what it was when it was made. */
 export interface Sidecar {
   readonly schema: 1;
   readonly mark: Mark;
   /** Of a disk that outlived its resource because it was told to (onDestroy: keep). */
   readonly kept?: boolean;
+  /** Of a disk that was made raw, and from which image: qemu-img can't say, or would say what a guest wrote there for it to find. */
+  readonly raw?: { readonly base?: Base };
   /** Of an image: digest, size and time of change, so that a refresh need not read all of it. */
   readonly digest?: string;
   readonly stat?: string;
@@ -32,6 +40,8 @@ export interface SeenFile {
   readonly sidecar: Sidecar | undefined;
   /** Size and time of change. */
   readonly stat: string;
+  /** Of the file itself. */
+  readonly bytes: number;
   readonly virtualSizeBytes: number;
   readonly format: string;
   readonly backing: string | undefined;
@@ -53,6 +63,7 @@ export async function inspectFile(ctx: Context, at: Endpoint, path: string): Pro
     sidecarText: text,
     sidecar: parseSidecar(text),
     stat: sections.get("stat") ?? "",
+    bytes: Number(sections.get("stat")?.split(" ")[0] ?? 0),
     virtualSizeBytes: info["virtual-size"] ?? 0,
     format: info.format ?? "",
     backing: info["full-backing-filename"] ?? info["backing-filename"],

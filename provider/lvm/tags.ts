@@ -1,5 +1,6 @@
 import { UserError } from "../core/kind";
 import type { Mark } from "../libvirt/mark";
+import type { Base } from "../libvirt/storage";
 
 /** All of ours have it, so that `lvs @kvmesh` lists them. */
 export const OUR_TAG = "kvmesh";
@@ -13,8 +14,8 @@ export type Condition = "writing" | "ready" | "kept";
 export interface Tagged {
   readonly mark: Mark;
   readonly condition: Condition;
-  /** The image that it was made from, for an import: nothing else knows. */
-  readonly base?: { readonly path: string; readonly format: "qcow2" | "raw" };
+  /** Nothing else knows it. */
+  readonly base?: Base;
 }
 
 /** The mark as LVM tags, in the order that `LC_ALL=C sort` gives: they are LVM's metadata, so that no volume is ever there without them. */

@@ -88,12 +88,15 @@ export interface VolumeArgs {
   readonly onDestroy?: "keep" | "remove";
 }
 
-/** A disk: a file in a directory pool, or a logical volume in a thin pool. Grows in place; shrinking or a new base replaces it, and is refused for a disk that is kept. */
+/**
+ * A disk: a file in a directory pool, or a logical volume in a thin pool. Grows in place and never shrinks; a new base replaces it. Another
+ * disk in place of one that is kept is refused.
+ */
 export class Volume extends pulumi.CustomResource {
   /** The file, or "/dev/<group>/<name>". */
   declare readonly path: pulumi.Output<string>;
   constructor(name: string, args: VolumeArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Volume", name, { ...args, path: undefined }, opts);
+    super("kvmesh:index:Volume", name, { ...args, path: undefined }, oldFirst(opts));
   }
 }
 
@@ -126,7 +129,7 @@ export class BlockDevice extends pulumi.CustomResource {
   declare readonly condition: pulumi.Output<string>;
   constructor(name: string, args: BlockDeviceArgs, opts?: pulumi.CustomResourceOptions) {
     const outputs = { path: undefined, sizeBytes: undefined, condition: undefined };
-    super("kvmesh:index:BlockDevice", name, { ...args, ...outputs }, opts);
+    super("kvmesh:index:BlockDevice", name, { ...args, ...outputs }, oldFirst(opts));
   }
 }
 
@@ -256,6 +259,14 @@ export class Domain extends pulumi.CustomResource {
   declare readonly uuid: pulumi.Output<string>;
   declare readonly running: pulumi.Output<boolean>;
   constructor(name: string, args: DomainArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Domain", name, { ...args, uuid: undefined, running: undefined }, opts);
+    super("kvmesh:index:Domain", name, { ...args, uuid: undefined, running: undefined }, oldFirst(opts));
   }
+}
+
+/**
+ * The new one has the old one's name on its host. The plugin says so when it plans a replacement; of one that a person asks for (`--replace`) the
+ * engine does not ask it, and the new one would be the old one, taken over, and then deleted.
+ */
+function oldFirst(opts: pulumi.CustomResourceOptions | undefined): pulumi.CustomResourceOptions {
+  return { deleteBeforeReplace: true, ...opts };
 }

@@ -6,10 +6,11 @@ import { importFile } from "../libvirt/import-file";
 import { isOurs, markOf } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { adopts, inspectFile, lost, refuseUnmounted } from "../libvirt/storage";
-import type { SeenFile } from "../libvirt/storage";
+import type { Base, SeenFile, Sidecar } from "../libvirt/storage";
 import { where } from "../transport/errors";
-import { gibibytes, refuseSmaller } from "./disks";
-import type { Disks } from "./disks";
+import type { Endpoint } from "../transport/transport";
+import { baseOf, gibibytes, otherwise, requireUntouched } from "./disks";
+import type { Disks, Remains } from "./disks";
 import type { FileVolume, VolumeInputs, VolumeOutputs } from "./schema";
 import { growScript, makeScript, markScript, removeVolumeScript } from "./scripts";
 
@@ -18,19 +19,21 @@ export const fileDisks: Disks<FileVolume> = {
   async create(ctx, inputs) {
     const path = `${inputs.storage}/${inputs.name}`;
     const mark = markOf(inputs.owner, ctx.urn);
+    const sidecar: Sidecar = { schema: 1, mark, ...rawOf(inputs) };
     const seen = await inspectFile(ctx, inputs.host, path);
-    if (adopts(inputs.host, path, seen, mark)) {
-      refuseOther(inputs, path, seen);
+    const remains = adopts(inputs.host, path, seen, mark) ? remainsOf(inputs.host, path, seen) : undefined;
+    const other = remains && otherwise(remains, inputs);
+    if (remains && other === undefined) {
       if (inputs.onDestroy === "keep") ctx.warn(`disk ${inputs.name} was kept: what it holds is used again`);
-      if (seen.sidecar?.kept)
-        await onHost(ctx, inputs.host, `disk ${inputs.name}`, markScript(path, seen, { schema: 1, mark }));
-      if (seen.virtualSizeBytes < inputs.capacityBytes) {
+      if (seen.sidecar?.kept) await onHost(ctx, inputs.host, `disk ${inputs.name}`, markScript(path, seen, sidecar));
+      if (remains.bytes < inputs.capacityBytes) {
         await onHost(ctx, inputs.host, `growing disk ${inputs.name}`, growScript(inputs, path));
       }
       return { id: path, outputs: { path } };
     }
+    const unless = remains && other !== undefined ? requireUntouched(remains, other) : "";
     checkRoom(ctx, inputs, seen.freeBytes, inputs.capacityBytes);
-    await onHost(ctx, inputs.host, `disk ${inputs.name}`, makeScript(inputs, path, seen, { schema: 1, mark }), {
+    await onHost(ctx, inputs.host, `disk ${inputs.name}`, makeScript(inputs, path, seen, sidecar, unless), {
       timeoutMs: 1_800_000,
     });
     return { id: path, outputs: { path } };
@@ -43,17 +46,13 @@ export const fileDisks: Disks<FileVolume> = {
       return undefined;
     }
     if (lost(ctx, known.host, id, seen.sidecar?.mark, known.owner)) return undefined;
-    const inputs = without(known, "path");
-    const overlays = inputs.format === "qcow2" && inputs.base !== undefined;
-    return {
-      inputs: {
-        ...inputs,
-        capacityBytes: seen.virtualSizeBytes,
-        format: seen.format as FileVolume["format"],
-        ...(overlays ? { base: seen.backing } : {}),
-      },
-      outputs: { path: id },
-    };
+    const { bytes, format, base } = remainsOf(known.host, id, seen);
+    // By hand, with what it holds: a plan that makes it anew would lose that.
+    if (format !== known.format || base?.path !== known.base)
+      ctx.warn(
+        `${where(known.host)}: ${id} is ${format} from ${base?.path ?? "no image"}, declared is ${known.format} from ${known.base ?? "no image"}: it is left as it is`,
+      );
+    return { inputs: { ...without(known, "path"), capacityBytes: bytes }, outputs: { path: id } };
   },
 
   async update(ctx, id, olds, news) {
@@ -63,9 +62,14 @@ export const fileDisks: Disks<FileVolume> = {
       throw new UserError(`${where(news.host)}: ${id} is not ours any more; it is left untouched`);
     const mark = markOf(news.owner, ctx.urn);
     if (differences("owner", olds.owner, news.owner).length > 0) {
-      await onHost(ctx, news.host, `marking disk ${news.name}`, markScript(id, seen, { schema: 1, mark }));
+      await onHost(
+        ctx,
+        news.host,
+        `marking disk ${news.name}`,
+        markScript(id, seen, { ...seen.sidecar, schema: 1, mark }),
+      );
     }
-    const more = news.capacityBytes - seen.virtualSizeBytes;
+    const more = news.capacityBytes - remainsOf(news.host, id, seen).bytes;
     if (more > 0) {
       checkRoom(ctx, news, seen.freeBytes, more);
       await onHost(ctx, news.host, `growing disk ${news.name}`, growScript(news, id));
@@ -99,33 +103,31 @@ export const fileDisks: Disks<FileVolume> = {
   import: importFileDisk,
 };
 
-/** By "HOST:/path": what the file itself says. Which image a raw disk was copied from is known to nobody. */
+/** By "HOST:/path": what the file itself says, and of a raw one what was noted when it was made. */
 async function importFileDisk(ctx: Context, id: string): Promise<Seen<VolumeInputs, VolumeOutputs> | undefined> {
   const file = await importFile(ctx, id);
   if (!file) return undefined;
-  const { host, owner, path, storage, seen } = file;
-  const inputs = {
-    ...{ host, owner, name: file.name, storage },
-    ...{ capacityBytes: seen.virtualSizeBytes, format: seen.format as FileVolume["format"] },
-    ...(seen.backing === undefined
+  const { host, owner, path, storage } = file;
+  const { bytes, format, base } = remainsOf(host, path, file.seen);
+  const from =
+    base === undefined
       ? { onDestroy: "keep" as const }
-      : {
-          base: seen.backing,
-          baseFormat: (seen.backingFormat ?? "raw") as FileVolume["format"],
-          onDestroy: "remove" as const,
-        }),
-  };
+      : { base: base.path, baseFormat: base.format, onDestroy: "remove" as const };
+  const inputs = { host, owner, name: file.name, storage, capacityBytes: bytes, format, ...from };
   return { id: path, inputs, outputs: { path } };
 }
 
-/** A kept disk of this resource that is not what it is declared to be now. */
-function refuseOther(inputs: FileVolume, path: string, seen: SeenFile): void {
-  const what = `${where(inputs.host)}: ${path} is there from before`;
-  if (seen.format !== inputs.format)
-    throw new UserError(
-      `${what} as ${seen.format}, declared is ${inputs.format}: declare ${seen.format}, or remove it`,
-    );
-  refuseSmaller(inputs, what, seen.virtualSizeBytes);
+function rawOf(inputs: FileVolume): Pick<Sidecar, "raw"> {
+  return inputs.format === "raw" ? { raw: { base: baseOf(inputs) } } : {};
+}
+
+function remainsOf(host: Endpoint, path: string, seen: SeenFile): Remains {
+  const file = { what: `${where(host)}: ${path}`, remove: `rm ${path} ${path}.kvmesh.json` };
+  const { raw } = seen.sidecar ?? {};
+  if (raw) return { ...file, bytes: seen.bytes, format: "raw", base: raw.base };
+  const { backing, backingFormat = "raw", format, virtualSizeBytes } = seen;
+  const base = backing === undefined ? undefined : { path: backing, format: backingFormat as Base["format"] };
+  return { ...file, bytes: virtualSizeBytes, format: format as Base["format"], base };
 }
 
 /** A raw disk takes its space at once, so that a full folder is found now and not by a database. */

@@ -37,6 +37,8 @@ export type VolumeInputs = z.infer<typeof volumeArgs>;
 
 export interface VolumeOutputs {
   readonly path: string;
+  /** Of a logical volume, whose size is a whole multiple of it. */
+  readonly extentBytes?: number;
 }
 
 /** A file in a directory pool. */

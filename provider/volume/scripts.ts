@@ -3,10 +3,14 @@ import { assertUnchanged, dropEmptyPool, ensurePool, publish, refreshPool, sidec
 import type { SeenFile, Sidecar } from "../libvirt/storage";
 import type { FileVolume, VolumeInputs } from "./schema";
 
-/** Makes the disk beside its place, then puts it there. compat=1.1: without it, an old qemu-img makes images that can't discard. */
-export function makeScript(volume: FileVolume, path: string, seen: SeenFile, sidecar: Sidecar): string {
+/**
+ * Makes the disk beside its place, then puts it there. compat=1.1: without it, an old qemu-img makes images that can't discard.
+ *
+ * @param unless script that ends this one when the file that is there, as `f`, is not to be written over.
+ */
+export function makeScript(volume: FileVolume, path: string, seen: SeenFile, sidecar: Sidecar, unless: string): string {
   return `lock
-${assertUnchanged(path, seen)}${ensurePool(volume.storage)}t="$f.new"
+${assertUnchanged(path, seen)}${unless}${ensurePool(volume.storage)}t="$f.new"
 trap 'rm -f "$t"' EXIT
 ${make(volume)}
 ${publish(sidecar, "600")}${refreshPool(volume.storage)}`;

@@ -4,6 +4,7 @@ import type { LogicalVolume } from "../lvm/report";
 import { ourTags, tagsOf } from "../lvm/tags";
 import type { Tagged } from "../lvm/tags";
 import type { Mark } from "../libvirt/mark";
+import { baseOf } from "./disks";
 import { requireImage } from "./scripts";
 import type { ThinVolume } from "./schema";
 
@@ -91,32 +92,43 @@ refused=$(printf '%s\\n' "$report" | awk -F '|' -v full=${pool} -v pool=${quote(
  * Makes the volume. One with an image is `writing` until the image is on it to the end; that takes long and is done without the host's
  * lock. May run twice, and after a run that was killed: what that one wrote half is made anew, and what was made whole is left.
  *
- * @param half what was seen that an earlier run left half: its tags may be of another environment, or another image.
+ * @param before what is there and is to be made anew: half written, its tags may be of another environment or another image; or whole, and
+ * `unless` is a script that ends this one when the volume, as `f`, may hold something.
  */
-export function makeThinScript(volume: ThinVolume, mark: Mark, half: LogicalVolume | undefined): string {
+export function makeThinScript(
+  volume: ThinVolume,
+  mark: Mark,
+  before: { readonly lv: LogicalVolume; readonly unless: string } | undefined,
+): string {
   const { thinPool, name, base, baseFormat, capacityBytes } = volume;
-  const ready: Tagged = { mark, condition: "ready", ...imageOf(volume) };
+  const ready: Tagged = { mark, condition: "ready", base: baseOf(volume) };
   const writing: Tagged = { ...ready, condition: "writing" };
   const first = base === undefined ? ready : writing;
-  const halves = [tagsOf(writing), ...(half ? [ourTags(half.tags)] : [])];
   const flags = tagsOf(first)
     .map((tag) => ` --addtag ${quote(tag)}`)
     .join("");
   const image = base === undefined ? "" : requireImage(base, baseFormat, capacityBytes);
+  // What was seen comes first: a volume in another pool may have the very tags that this one gets.
   return `lock
-${look(volume)}if [ "$tags" = ${quote(line(tagsOf(ready)))} ]; then exit 0; fi
-if ${halves.map((tags) => `[ "$tags" = ${quote(line(tags))} ]`).join(" || ")}; then
-  lvremove -q -y "$lv" >/dev/null 2>&1 </dev/null || fail "$f is being written by another run: run again when that has ended"
+${look(volume)}${
+    before
+      ? `if [ "$(uuid_of)" = ${quote(before.lv.uuid)} ] && [ "$tags" = ${quote(line(ourTags(before.lv.tags)))} ]; then
+${before.unless}${removeHalf}  tags=
 fi
+`
+      : ""
+  }if [ "$tags" = ${quote(line(tagsOf(ready)))} ]; then exit 0; fi
+if [ "$tags" = ${quote(line(tagsOf(writing)))} ]; then
+${removeHalf}fi
 ! exists || fail "$f has appeared meanwhile; it is left untouched: run again"
 ${image}${requireRoom(volume, String(capacityBytes), base === undefined ? "0" : "$have")}lvcreate -q -y -V ${capacityBytes}b --thinpool ${quote(`${thinPool.volumeGroup}/${thinPool.name}`)} -n ${quote(name)}${flags} >/dev/null </dev/null
 [ -e "$f" ] || fail "LVM has made $lv, and $f is not there: does udev run on this host?"
 ${base === undefined ? "" : writeImage(base, writing, ready)}`;
 }
 
-function imageOf({ base, baseFormat }: ThinVolume): Pick<Tagged, "base"> {
-  return base === undefined ? {} : { base: { path: base, format: baseFormat ?? "raw" } };
-}
+/** LVM does not remove a volume that is open. */
+const removeHalf = `  lvremove -q -y "$lv" >/dev/null 2>&1 </dev/null || fail "$f is in use, or being written by another run: run again when that has ended"
+`;
 
 /**
  * A new thin volume reads as zeros, so that holes of the image take no room. What did not come to its end is removed. The lock on the device is

@@ -13,8 +13,8 @@ import { taggedFrom } from "../lvm/tags";
 import type { Tagged } from "../lvm/tags";
 import { where } from "../transport/errors";
 import type { Endpoint } from "../transport/transport";
-import { refuseSmaller } from "./disks";
-import type { Disks } from "./disks";
+import { otherwise, requireUntouched } from "./disks";
+import type { Disks, Remains } from "./disks";
 import type { ThinVolume, VolumeInputs, VolumeOutputs } from "./schema";
 import { growThinScript, lookScript, makeThinScript, markThinScript, pathOf, removeThinScript } from "./thin-scripts";
 
@@ -23,6 +23,13 @@ interface Found {
   readonly lv: LogicalVolume;
   /** Undefined: it is not of kvmesh. */
   readonly tagged: Tagged | undefined;
+}
+
+interface Look {
+  /** Undefined: it is not there. */
+  readonly found: Found | undefined;
+  /** Undefined: the group has no volume at all. */
+  readonly extentBytes: number | undefined;
 }
 
 /**
@@ -34,40 +41,52 @@ export const thinDisks: Disks<ThinVolume> = {
     const { host, owner, name } = inputs;
     const path = pathOf(inputs);
     const mark = markOf(owner, ctx.urn);
-    const found = await find(ctx, inputs);
+    const { found, extentBytes } = await look(ctx, inputs);
+    const outputs = { path, extentBytes };
     if (found) {
       const refused = refusal(path, found.tagged?.mark, mark);
       if (refused !== undefined) throw new UserError(`${where(host)}: ${refused}`);
     }
-    if (found && found.tagged?.condition !== "writing") {
-      const { lv, tagged } = found;
-      refuseOther(inputs, path, lv);
+    const whole = found?.tagged?.condition === "writing" ? undefined : found;
+    const remains = whole && remainsOf(inputs, path, whole);
+    const other = remains && (otherPool(inputs, whole) ?? otherwise(remains, inputs));
+    if (whole && other === undefined) {
+      const { lv, tagged } = whole;
       if (inputs.onDestroy === "keep") ctx.warn(`disk ${name} was kept: what it holds is used again`);
       if (tagged?.condition === "kept")
         await onHost(ctx, host, `disk ${name}`, markThinScript(inputs, lv, { ...tagged, mark, condition: "ready" }));
       if (lv.bytes < inputs.capacityBytes) await grow(ctx, inputs);
-      return { id: path, outputs: { path } };
+      return { id: path, outputs };
     }
+    const before = found && {
+      lv: found.lv,
+      unless: remains && other !== undefined ? requireUntouched(remains, other) : "",
+    };
     if (inputs.base !== undefined) ctx.progress(`writing the image to ${path}`);
-    await onHost(ctx, host, `disk ${name}`, makeThinScript(inputs, mark, found?.lv), { timeoutMs: 1_800_000 });
-    return { id: path, outputs: { path } };
+    await onHost(ctx, host, `disk ${name}`, makeThinScript(inputs, mark, before), { timeoutMs: 1_800_000 });
+    return { id: path, outputs };
   },
 
   async read(ctx, id, known) {
-    const found = await find(ctx, known);
+    const { found, extentBytes } = await look(ctx, known);
     if (!found || found.tagged?.condition === "writing") return undefined;
     if (lost(ctx, known.host, id, found.tagged?.mark, known.owner)) return undefined;
     const { lv } = found;
     if (lv.health !== "") ctx.warn(`${where(known.host)}: ${id} is not well: LVM says ${lv.health}`);
     if (!lv.active)
       ctx.warn(`${where(known.host)}: ${id} is not active, and its machine can't start: lvchange -ay ${lvName(lv)}`);
-    const thinPool = { ...known.thinPool, name: lv.pool };
-    const capacityBytes = lv.bytes === wholeExtents(known.capacityBytes, lv) ? known.capacityBytes : lv.bytes;
-    return { inputs: { ...without(known, "path"), thinPool, capacityBytes }, outputs: { path: id } };
+    // A pool that was renamed, say: a plan that makes its volumes anew would lose what they hold.
+    const moved = otherPool(known, found);
+    if (moved !== undefined) ctx.warn(`${where(known.host)}: ${id} is ${moved}: it is left as it is`);
+    const capacityBytes = bytesAs(known.capacityBytes, lv);
+    return {
+      inputs: { ...without(known, "path", "extentBytes"), capacityBytes },
+      outputs: { path: id, extentBytes },
+    };
   },
 
   async update(ctx, id, olds, news) {
-    const found = await find(ctx, news);
+    const { found, extentBytes } = await look(ctx, news);
     if (!found) throw new UserError(`${where(news.host)}: ${id} is gone: run \`pulumi refresh\``);
     const { lv, tagged } = found;
     if (!tagged || !isOurs(tagged.mark, olds.owner))
@@ -78,11 +97,11 @@ export const thinDisks: Disks<ThinVolume> = {
     }
     // Also when it has grown already: a run may have ended before the machine was told.
     if (lv.bytes < news.capacityBytes || olds.capacityBytes < news.capacityBytes) await grow(ctx, news);
-    return { path: id };
+    return { path: id, extentBytes };
   },
 
   async delete(ctx, id, state) {
-    const found = await find(ctx, state);
+    const { found } = await look(ctx, state);
     if (!found) return;
     const { lv, tagged } = found;
     if (!tagged || !isOurs(tagged.mark, state.owner)) {
@@ -104,39 +123,43 @@ export const thinDisks: Disks<ThinVolume> = {
   import: importThin,
 };
 
-/** The whole group is read: a volume that is not in it is gone, and a group that is not there is an error and not a disk that is gone. */
-async function find(ctx: Context, volume: ThinVolume): Promise<Found | undefined> {
-  return findIn(ctx, volume.host, volume.thinPool.volumeGroup, volume.name);
+async function look(ctx: Context, { host, thinPool, name }: ThinVolume): Promise<Look> {
+  return lookAt(ctx, host, thinPool.volumeGroup, name);
 }
 
-async function findIn(ctx: Context, host: Endpoint, volumeGroup: string, name: string): Promise<Found | undefined> {
+/** The whole group is read: a volume that is not in it is gone, and a group that is not there is an error and not a disk that is gone. */
+async function lookAt(ctx: Context, host: Endpoint, volumeGroup: string, name: string): Promise<Look> {
   const doing = `looking at ${volumeGroup}/${name}`;
   const report = reportFrom(await onHost(ctx, host, doing, lookScript(volumeGroup), { timeoutMs: 60_000 }));
   const lv = report.find((one) => one.name === name);
-  return lv && { lv, tagged: taggedFrom(lv.tags) };
+  return { found: lv && { lv, tagged: taggedFrom(lv.tags) }, extentBytes: report[0]?.extentBytes };
 }
 
 /** After a change of marks the volume is seen anew, because the script compares what was seen. */
 async function grow(ctx: Context, volume: ThinVolume): Promise<void> {
-  const found = await find(ctx, volume);
+  const { found } = await look(ctx, volume);
   if (!found) throw new UserError(`${where(volume.host)}: ${pathOf(volume)} is gone: run \`pulumi refresh\``);
   await onHost(ctx, volume.host, `growing disk ${volume.name}`, growThinScript(volume, found.lv));
 }
 
-/** A volume of this resource from before that is not what it is declared to be now. */
-function refuseOther(inputs: ThinVolume, path: string, lv: LogicalVolume): void {
-  const what = `${where(inputs.host)}: ${path} is there from before`;
-  const { volumeGroup, name } = inputs.thinPool;
-  if (lv.pool !== name)
-    throw new UserError(
-      `${what} in ${lv.pool === "" ? "no thin pool" : `the thin pool ${lv.pool}`}, declared is ${volumeGroup}/${name}: declare that, or remove it`,
-    );
-  if (lv.bytes !== wholeExtents(inputs.capacityBytes, lv)) refuseSmaller(inputs, what, lv.bytes);
+function remainsOf({ host, capacityBytes }: ThinVolume, path: string, { lv, tagged }: Found): Remains {
+  return {
+    what: `${where(host)}: ${path}`,
+    bytes: bytesAs(capacityBytes, lv),
+    format: "raw",
+    base: tagged?.base,
+    remove: `lvremove ${lvName(lv)}`,
+  };
+}
+
+function otherPool({ thinPool: { volumeGroup, name } }: ThinVolume, { lv: { pool } }: Found): string | undefined {
+  if (pool === name) return undefined;
+  return `in ${pool === "" ? "no thin pool" : `the thin pool ${pool}`}, declared is ${volumeGroup}/${name}`;
 }
 
 /** LVM makes volumes of whole extents: what was asked for may be a little less than what is there. */
-function wholeExtents(bytes: number, { extentBytes }: LogicalVolume): number {
-  return Math.ceil(bytes / extentBytes) * extentBytes;
+function bytesAs(declared: number, { bytes, extentBytes }: LogicalVolume): number {
+  return Math.ceil(declared / extentBytes) * extentBytes === bytes ? declared : bytes;
 }
 
 function lvName({ volumeGroup, name }: LogicalVolume): string {
@@ -149,7 +172,7 @@ async function importThin(ctx: Context, id: string): Promise<Seen<VolumeInputs, 
   const [, volumeGroup, name] = /^\/dev\/([A-Za-z0-9_+.-]+)\/([A-Za-z0-9_+.-]+)$/.exec(path) ?? [];
   if (volumeGroup === undefined || name === undefined)
     throw new UserError(`the import ID ${JSON.stringify(id)} names no logical volume: /dev/GROUP/NAME`);
-  const found = await findIn(ctx, host, volumeGroup, name);
+  const { found, extentBytes } = await lookAt(ctx, host, volumeGroup, name);
   if (!found) return undefined;
   const { lv, tagged } = found;
   if (lv.type !== "thin")
@@ -163,7 +186,7 @@ async function importThin(ctx: Context, id: string): Promise<Seen<VolumeInputs, 
       ? { onDestroy: "keep" }
       : { base: tagged.base.path, baseFormat: tagged.base.format, onDestroy: "remove" }),
   };
-  return { id: path, inputs, outputs: { path } };
+  return { id: path, inputs, outputs: { path, extentBytes } };
 }
 
 /** One of another stack is refused; one without a mark is read, with a warning, because nothing of ours will touch it. */

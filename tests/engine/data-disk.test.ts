@@ -69,9 +69,27 @@ describe("the plugin under the real engine: a data disk outlives its machine", (
     const result = await project.preview();
     expect(result.code).not.to.equal(0);
     expect(result.text).to.contain(
-      "disk web-0.etcd.raw is kept (onDestroy: keep), and capacityBytes changes from 8388608 to 4194304, which needs another disk",
+      "disk web-0.etcd.raw has 8MiB, declared are 4MiB: a disk that may hold data does not shrink, and is not made anew for its size. Declare 8MiB",
     );
     project.setProgram(program("second"));
+  });
+
+  it("nor is a system disk that somebody enlarged: the plan is refused, until it is told to make it anew", async () => {
+    const system = `${STORAGE}/web-0.qcow2`;
+    const resized = await host.shell(`qemu-img resize -q -f qcow2 ${system} ${24 * 2 ** 20}`);
+    expect(resized.code, resized.stderr).to.equal(0);
+    const refreshed = await project.refresh();
+    expect(refreshed.code, refreshed.text).to.equal(0);
+    const refused = await project.up();
+    expect(refused.code).not.to.equal(0);
+    expect(refused.text).to.contain("disk web-0.qcow2 has 24MiB, declared are 16MiB: a disk that may hold data does");
+    expect(refused.text).to.contain("have it made anew: `pulumi up --replace` with its URN");
+    expect((await host.shell("virsh domstate web-0")).stdout.trim()).to.equal("running");
+    const anew = await project.up({ args: ["--replace", "urn:pulumi:test::test::kvmesh:index:Volume::web-0"] });
+    expect(anew.code, anew.text).to.equal(0);
+    expect(operations(anew, "machine")).to.deep.equal(["delete-replaced", "replace", "create-replacement"]);
+    expect(host.read(system)).to.contain(`"virtual-size":${16 * 2 ** 20}`);
+    expect(inode()).to.equal(made);
   });
 
   it("stays when everything else is destroyed, and is said to; the next up has it again", async () => {

@@ -24,6 +24,7 @@ import { leaseContract, releaseContract } from "./lease-contract";
 import { machineContract } from "./machine-contract";
 import { networkContract } from "./network-contract";
 import { groundOn, storageContract } from "./storage-contract";
+import { systemDiskContract } from "./system-disk-contract";
 import { tenancyContract } from "./tenancy-contract";
 import { transportContract, type TransportGround } from "./transport-contract";
 
@@ -196,6 +197,7 @@ export function hostContract(title: string, start: () => Promise<ContractHost>):
     });
 
     storageContract(ground);
+    systemDiskContract(ground);
     imageContract(ground);
     tenancyContract(ground);
     firmwareContract(ground);

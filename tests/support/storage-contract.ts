@@ -127,15 +127,47 @@ export function storageContract(ground: () => Ground): void {
     });
 
     it("do not shrink and do not become another disk, before or after a destroy", async () => {
+      /** What the preview says. */
+      const plan = (change: Partial<VolumeInputs>): string | undefined => {
+        try {
+          volumeKind.diff({ ...volume(), path }, volume(change));
+          return volumeKind.refuses?.({ ...volume(), path }, volume(change));
+        } catch (error) {
+          return String(error);
+        }
+      };
       const refusals = [
-        [{ capacityBytes: 8 * MIB }, "capacityBytes changes from 16777216 to 8388608", "does not shrink"],
+        [
+          { capacityBytes: 8 * MIB },
+          "has 16MiB, declared are 8MiB: a disk that may hold data does not shrink",
+          "with 16MiB, declared are 8MiB",
+        ],
         [{ format: "qcow2" }, 'format changes from "raw" to "qcow2"', "as raw, declared is qcow2"],
+        [
+          { base: "/image", baseFormat: "raw", onDestroy: "remove" },
+          "base changes from none",
+          "made from no image, declared is the image /image (raw)",
+        ],
       ] as const;
       for (const [change, planned, found] of refusals) {
-        expect(() => volumeKind.diff({ ...volume(), path }, volume(change))).to.throw(planned);
-        expect((await failure(volumeKind.create(context(), volume(change)))).message).to.contain(found);
+        expect(plan(change)).to.contain(planned);
+        const { message } = await failure(volumeKind.create(context(), volume(change)));
+        expect(message).to.contain(`${path} is there from before ${found}. It is left untouched`);
+        expect(message).to.contain(`rm ${path} ${path}.kvmesh.json`);
       }
       expect(await identity()).to.equal(written);
+    });
+
+    it("are what they were made as, whatever a guest writes into them", async () => {
+      const forged = volume({ name: "forged.raw", onDestroy: "remove" });
+      const { id, outputs } = await volumeKind.create(context("forged"), forged);
+      await ground().shell(`qemu-img create -q -f qcow2 ${storage}/header.qcow2 ${2 ** 40}
+cat ${storage}/header.qcow2 | dd of=${id} conv=notrunc status=none; rm ${storage}/header.qcow2`);
+      const seen = context("forged");
+      expect((await volumeKind.read(seen, id, { ...forged, ...outputs }))?.inputs).to.deep.equal(forged);
+      expect(seen.warnings).to.deep.equal([]);
+      expect((await volumeKind.create(context("forged"), forged)).id).to.equal(id);
+      await volumeKind.delete(context("forged"), id, { ...forged, ...outputs });
     });
 
     it("grow in place, and change their owner's name without being touched", async () => {

@@ -57,7 +57,7 @@ mkdir -p ${storage}; head -c 3000000 /dev/urandom >${image}; truncate -s 16M ${i
 
     it("are made with their mark, blank, and read as they are declared", async () => {
       const { id, outputs } = await create(volume());
-      expect([id, outputs]).to.deep.equal([path, { path }]);
+      expect([id, outputs]).to.deep.equal([path, { path, extentBytes: 4 * MIB }]);
       expect(await read(volume())).to.deep.equal({ inputs: volume(), outputs });
       expect(await tags("thin-0.etcd")).to.equal(
         [
@@ -94,6 +94,24 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
         "0",
       );
       expect(await tags("thin-0")).to.contain("kvmesh:condition=ready");
+    });
+
+    it("that a killed run made from another image, or larger, are made anew, unless they may hold something", async () => {
+      const other = system({ base: `${storage}/other.raw` });
+      await shell(`head -c 2000000 /dev/urandom >${storage}/other.raw; truncate -s 16M ${storage}/other.raw`);
+      await shell("lvextend -q -L 72m contract/thin-0 >/dev/null 2>&1");
+      expect((await read(system()))?.inputs.capacityBytes).to.equal(72 * MIB);
+      await create(other);
+      expect(await digest("/dev/contract/thin-0", 16 * MIB)).to.equal(await digest(`${storage}/other.raw`, 16 * MIB));
+      expect((await read(other))?.inputs, "of the declared size").to.deep.equal(other);
+      await shell("printf written | dd of=/dev/contract/thin-0 conv=notrunc status=none; sync /dev/contract/thin-0");
+      const used = await digest("/dev/contract/thin-0", 16 * MIB);
+      expect(await refused(system())).to.contain(
+        `/dev/contract/thin-0 is there from before made from the image ${storage}/other.raw (raw), declared is the image ${image} (raw), and it was written to since. It is left untouched: declare what it is, or, if nothing on it is needed, on the host: lvremove contract/thin-0`,
+      );
+      expect(await digest("/dev/contract/thin-0", 16 * MIB)).to.equal(used);
+      await remove(other);
+      await create(system());
     });
 
     it("are not left half made when the image can't be written", async () => {
@@ -134,8 +152,8 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
       } finally {
         await domainKind.delete(context("machine"), id, { ...machine, ...outputs });
       }
-      expect(() => volumeKind.diff({ ...volume(), path }, volume({ capacityBytes: 32 * MIB }))).to.throw(
-        "capacityBytes changes from 67108864 to 33554432, which needs another disk",
+      expect(volumeKind.refuses?.({ ...volume(), path }, volume({ capacityBytes: 32 * MIB }))).to.contain(
+        "has 64MiB, declared are 32MiB: a disk that may hold data does not shrink",
       );
     });
 
@@ -147,7 +165,7 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
       expect(destroyed.warnings.join()).to.contain("lvremove contract/thin-0.etcd");
       expect(await tags("thin-0.etcd")).to.contain("kvmesh:condition=kept");
       expect(await refused(volume())).to.contain(
-        "with 0.1 GiB, declared are 0.1 GiB: a disk that holds data does not shrink",
+        `${path} is there from before with 100MiB, declared are 64MiB. It is left untouched: declare what it is`,
       );
       const tenancy = context("tenancy");
       const inputs = tenancyKind.check({ host: ground().endpoint, owner, storage, machines: [] }).inputs;
@@ -220,6 +238,13 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
         volumeKind.update(context(), path, { ...volume({ capacityBytes: 97 * MIB }), path }, grown),
       );
       expect(tooMuch.message).to.contain("more is too much");
+      // `lvrename` of the pool: the next plan must not make its volumes anew.
+      const renamed = context();
+      const elsewhere = volume({ capacityBytes: 97 * MIB, thinPool: { ...thinPool, name: "other" } });
+      expect((await read(elsewhere, renamed))?.inputs).to.deep.equal(elsewhere);
+      expect(renamed.warnings.join()).to.contain(
+        "in the thin pool machines, declared is contract/other: it is left as it is",
+      );
       const over = wanted({ overcommit: 2 });
       await create(over);
       await remove(over);
@@ -239,8 +264,15 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
         importing: { hosts: new Map([["there", ground().endpoint]]), cluster: "test" },
       };
       const seen = await volumeKind.read(importing, `there:${path}`, undefined);
-      expect(seen).to.deep.equal({ id: path, inputs: volume({ capacityBytes: 100 * MIB }), outputs: { path } });
-      const made = { id: "/dev/contract/thin-0", inputs: system(), outputs: { path: "/dev/contract/thin-0" } };
+      const outputs = { path, extentBytes: 4 * MIB };
+      expect(seen).to.deep.equal({ id: path, inputs: volume({ capacityBytes: 100 * MIB }), outputs });
+      const found = { ...seen!.inputs, ...outputs };
+      const declared = volume({ capacityBytes: 97 * MIB });
+      expect(volumeKind.diff(found, declared), "its size in whole extents").to.deep.equal([]);
+      expect(volumeKind.refuses?.(found, declared)).to.equal(undefined);
+      expect(volumeKind.refuses?.(found, volume({ capacityBytes: 96 * MIB }))).to.contain("Declare 100MiB; or");
+      const of = { path: "/dev/contract/thin-0", extentBytes: 4 * MIB };
+      const made = { id: "/dev/contract/thin-0", inputs: system(), outputs: of };
       expect(await volumeKind.read(importing, "there:/dev/contract/thin-0", undefined), "with its image").to.deep.equal(
         made,
       );
