@@ -109,6 +109,15 @@ describe("a probe's output", () => {
     expect(() => probed(one)).to.throw("machines can't be listed: the definition of machine 7: error: not now");
   });
 
+  it("of an LVM that fails is refused with what it said, whatever it listed before", () => {
+    const volumes =
+      '{"report":[{"lv":[]}]}\n\n!   WARNING: VG nvme is missing PV x.\n  Cannot process volume group nvme';
+    expect(() => probed({ volumes })).to.throw(
+      "host osl1-a: its logical volumes can't be listed, `lvs` there says: WARNING: VG nvme is missing PV x.; Cannot process volume group nvme",
+    );
+    expect(probed({ volumes: "" }).thinPools, "no LVM").to.deep.equal([]);
+  });
+
   it("that was cut off names the host and the question", () => {
     const output = fixture("two-sockets.txt").split("@@ stat2")[0]!;
     expect(() => factsFromProbe("osl1-a", output, ASKED)).to.throw('host osl1-a: no answer for "stat2"');

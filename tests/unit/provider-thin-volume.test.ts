@@ -6,6 +6,7 @@ import { taggedFrom, tagsOf } from "../../provider/lvm/tags";
 import { domainKind } from "../../provider/domain/domain";
 import { SshTransport } from "../../provider/transport/ssh";
 import { volumeKind } from "../../provider/volume/volume";
+import { probeHost } from "../../tools/facts";
 import { testContext } from "../support/context";
 import { failure } from "../support/failure";
 import { exampleHostKey } from "../support/hosts";
@@ -70,6 +71,11 @@ describe("a thin volume on a host of which a tool fails", () => {
       expect((await host.shell("lvs --noheadings -o lv_name contract/thin-0.etcd")).stdout).to.contain("thin-0.etcd");
       await removal();
       await removal();
+
+      const lists = broken("lvs", "*", "Can't get lock for contract");
+      const probe = await failure(probeHost(host.endpoint, "/var/lib/kvmesh", transport));
+      expect(probe.message).to.contain("can't be listed, `lvs` there says: Can't get lock for contract");
+      lists();
     } finally {
       transport.close();
       await host.stop();

@@ -56,7 +56,7 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
       .filter((pages) => pages.count > 0),
     disks: disks(answers.get("disks") ?? "", byId(answers.get("byId"))),
     storage: { path: storage, bytes: storageBytes, availableBytes: storageAvailable },
-    thinPools: thinPools(answers.get("volumes") ?? ""),
+    thinPools: thinPools(host, answers.get("volumes") ?? ""),
     foreign: foreign(host, answers.get("foreign"), {
       cpus: online.map(({ cpu }) => cpu),
       defaultHugepageBytes: Number(answers.get("defaultHugepage") || 2048) * 1024,
@@ -158,9 +158,17 @@ function disks(text: string, links: ReadonlyMap<string, string>): DiskFacts[] {
     }));
 }
 
-/** Only root is shown them; a host without LVM has none. */
-function thinPools(report: string): ThinPoolFacts[] {
-  if (!report.startsWith("{")) return [];
+/** A host without LVM has none. One whose LVM fails may have some: without them, a preview would refuse its machines with the wrong reason. */
+function thinPools(host: string, report: string): ThinPoolFacts[] {
+  if (report === "") return [];
+  const failed = /^! ([^]*)/m.exec(report)?.[1];
+  if (failed !== undefined) {
+    const said = failed
+      .trim()
+      .split(/\s*\n\s*/)
+      .join("; ");
+    throw new UserError(`host ${host}: its logical volumes can't be listed, \`lvs\` there says: ${said}`);
+  }
   const volumes = reportFrom(report);
   return volumes
     .filter(({ type }) => type === "thin-pool")

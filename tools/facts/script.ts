@@ -61,7 +61,11 @@ d=${quote(storage)}
 while [ ! -d "$d" ]; do d=$(dirname "$d"); done
 df -B1 --output=size,avail "$d" | tail -n 1
 ask volumes
-if command -v lvs >/dev/null; then ${reportCommand()} 2>/dev/null; fi
+if command -v lvs >/dev/null; then
+  exec 3>&1
+  said=$(${reportCommand()} 2>&1 >&3) || printf '\\n! %s\\n' "$said"
+  exec 3>&-
+fi
 ask foreign
 if [ "$libvirt" = missing ]; then
   # Those that nobody can list.
