@@ -1,45 +1,62 @@
-import { ofType, stackPolicy, type Finding, type Judged } from "./frame";
-import { at, list, number, text, texts } from "./read";
+import { ofType, stackPolicy, type Finding, type Judged, type StackJudge } from "./frame";
+import { at, isUnknownError, list, number, text, texts } from "./read";
 
 /**
  * Rules on what was measured. Evidence is known only after `up`: in a preview that will measure, its record is not known yet, and the
- * engine says "not evaluated".
+ * engine says that it can't run the policy, for this reason.
  */
+const NOT_YET = "the machines are not measured yet; `pulumi up` measures them and judges this then";
+
+function onEvidence(judge: StackJudge): StackJudge {
+  return function* (resources, context) {
+    try {
+      yield* judge(resources, context);
+    } catch (error) {
+      // The SDK's own words name the property that is not known.
+      if (isUnknownError(error)) error.message = NOT_YET;
+      throw error;
+    }
+  };
+}
+
 const EVIDENCE = "kvmesh:index:Evidence";
 const CONTROL_PLANE = "kvmesh:index:ControlPlane";
 const MEMBER = "kvmesh:index:Member";
 
-export const nodeLiveDedication = stackPolicy("node-live-dedication", function* (resources, context) {
-  const machines = ofType(resources, "kvmesh:index:Machine");
-  if (machines.length === 0) context.notApplicable("the stack has no machine");
-  const evidence = evidenceByName(resources);
-  for (const machine of machines) {
-    const subject = `machine ${nameOf(machine)}`;
-    const proof = evidence.get(nameOf(machine));
-    if (proof === undefined) {
-      yield { subject, urn: machine.urn, found: "no evidence", required: "a measurement of its dedication" };
-      continue;
+export const nodeLiveDedication = stackPolicy(
+  "node-live-dedication",
+  onEvidence(function* (resources, context) {
+    const machines = ofType(resources, "kvmesh:index:Machine");
+    if (machines.length === 0) context.notApplicable("the stack has no machine");
+    const evidence = evidenceByName(resources);
+    for (const machine of machines) {
+      const subject = `machine ${nameOf(machine)}`;
+      const proof = evidence.get(nameOf(machine));
+      if (proof === undefined) {
+        yield { subject, urn: machine.urn, found: "no evidence", required: "a measurement of its dedication" };
+        continue;
+      }
+      const found = (text: string, required: string) => ({ subject, urn: proof.urn, found: text, required });
+      for (const seen of texts(at(proof.props, "contradictions"))) {
+        yield found(`by a refresh: ${seen}`, "what the evidence says");
+      }
+      const taken = text(at(proof.props, "takenAt")) ?? "";
+      const days = (Date.now() - Date.parse(taken)) / 86_400_000;
+      const most = (number(at(proof.props, "maxAgeSeconds")) ?? 0) / 86_400;
+      // Without a date it is no evidence.
+      if (!(days <= most))
+        yield found(`evidence of ${taken || "no date"}`, `at most ${Math.round(most * 10) / 10} days old`);
+      for (const value of valuesOf(proof)) {
+        if (text(at(value, "verdict")) !== "fail") continue;
+        yield found(`${String(at(value, "what"))}: ${String(at(value, "measured"))}`, String(at(value, "limit")));
+      }
     }
-    const found = (text: string, required: string) => ({ subject, urn: proof.urn, found: text, required });
-    for (const seen of texts(at(proof.props, "contradictions"))) {
-      yield found(`by a refresh: ${seen}`, "what the evidence says");
-    }
-    const taken = text(at(proof.props, "takenAt")) ?? "";
-    const days = (Date.now() - Date.parse(taken)) / 86_400_000;
-    const most = (number(at(proof.props, "maxAgeSeconds")) ?? 0) / 86_400;
-    // Without a date it is no evidence.
-    if (!(days <= most))
-      yield found(`evidence of ${taken || "no date"}`, `at most ${Math.round(most * 10) / 10} days old`);
-    for (const value of valuesOf(proof)) {
-      if (text(at(value, "verdict")) !== "fail") continue;
-      yield found(`${String(at(value, "what"))}: ${String(at(value, "measured"))}`, String(at(value, "limit")));
-    }
-  }
-});
+  }),
+);
 
 export const etcdFsync = stackPolicy(
   "etcd-fsync",
-  function* (resources, context) {
+  onEvidence(function* (resources, context) {
     const most = number(at(context.settings, "maxMs")) ?? 10;
     for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
       const value = proof && fsyncOf(proof);
@@ -52,7 +69,7 @@ export const etcdFsync = stackPolicy(
         required: `fdatasync, 99th percentile, at most ${most} ms`,
       };
     }
-  },
+  }),
   {
     settings: {
       maxMs: { type: "number", default: 10, description: "Most that the 99th percentile of fdatasync may be, in ms." },
@@ -63,7 +80,7 @@ export const etcdFsync = stackPolicy(
 /** A host shows what is under its machines' disks, and bare metal shows its own. A rented machine's virtual disk shows nothing: its latency speaks for it. */
 export const etcdLocalNvme = stackPolicy(
   "etcd-local-nvme",
-  function* (resources, context) {
+  onEvidence(function* (resources, context) {
     const most = number(at(context.settings, "maxMs")) ?? 10;
     for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
       if (proof === undefined) {
@@ -75,7 +92,7 @@ export const etcdLocalNvme = stackPolicy(
       const finding = rented ? ofRented(proof, plan, most) : ofVisible(proof);
       if (finding !== undefined) yield { subject, urn: proof.urn, ...finding };
     }
-  },
+  }),
   {
     settings: {
       maxMs: {

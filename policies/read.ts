@@ -40,8 +40,8 @@ export function entries(value: unknown): readonly (readonly [string, unknown])[]
   return Object.keys(value).map((key) => [key, at(value, key)] as const);
 }
 
-/** What an unknown value throws: the SDK does not export its class. */
-export function isUnknownError(error: unknown): boolean {
+/** What an unknown value throws; asked without its class, which would load the SDK. */
+export function isUnknownError(error: unknown): error is Error {
   return error instanceof Error && "unknownTypeSentinel" in error;
 }
 

@@ -3,17 +3,22 @@ import type { Kind } from "./pulumi";
 import { runWithReport } from "./run";
 import { verdict } from "./text";
 
-const USAGE = `usage: node dist/report/cli.js --stack STACK [--cwd DIR] [--pack DIR] [--pack-config FILE] [--out DIR] -- preview|up|analyze [PULUMI OPTIONS]
+const USAGE = `npm run report -- --stack STACK [--cwd DIR] [--pack DIR] [--pack-config FILE] [--out DIR] -- preview|up|analyze [PULUMI OPTIONS]
+
   Runs Pulumi with the policy pack on and writes the report as Markdown, HTML and JSON (default: .kvmesh/reports).
   preview   the plan, before anything is made
   up        the same for what \`up\` makes
-  analyze   the state of the deployed stack; runs no program
+  analyze   the state of the deployed stack; runs no program, and names violations only: Pulumi does not say what held
   The exit code is Pulumi's.`;
 
 const KINDS: readonly string[] = ["preview", "up", "analyze"] satisfies readonly Kind[];
 
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
+  if (argv[0] === "--help" || argv[0] === "-h") {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
   const separator = argv.indexOf("--");
   if (separator < 0) return usage("`--` and what to run are missing");
   const [kind, ...args] = argv.slice(separator + 1);
@@ -57,7 +62,7 @@ function options(args: string[]) {
 }
 
 function usage(problem: string): number {
-  process.stderr.write(`report: ${problem}\n${USAGE}\n`);
+  process.stderr.write(`report: ${problem}\n\n${USAGE}\n`);
   return 2;
 }
 

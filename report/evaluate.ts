@@ -4,6 +4,7 @@ import {
   DISCLAIMER,
   PLANNED,
   STATUSES,
+  UNTOLD,
   type Gap,
   type Header,
   type Report,
@@ -20,7 +21,11 @@ export interface EvaluationInput {
 
 /** Every rule of the catalogue in its order, also those that no event names. */
 export function evaluate(input: EvaluationInput): Report {
-  const results = domains.map(({ name, rules }) => ({ name, rules: rules.map((rule) => judge(rule, input)) }));
+  const complete = isComplete(input);
+  const results = domains.map(({ name, rules }) => ({
+    name,
+    rules: rules.map((rule) => judge(rule, complete, input)),
+  }));
   const all = results.flatMap(({ rules }) => rules);
   const counts = Object.fromEntries(
     STATUSES.map((status) => [status, all.filter((result) => result.status === status).length]),
@@ -28,7 +33,7 @@ export function evaluate(input: EvaluationInput): Report {
   const blocking = all.flatMap(({ violations }) => violations).filter(({ level }) => level === "mandatory").length;
   return {
     header: input.header,
-    complete: input.observations.complete,
+    complete,
     counts,
     blocking,
     domains: results,
@@ -36,14 +41,21 @@ export function evaluate(input: EvaluationInput): Report {
   };
 }
 
-function judge(rule: Rule, { header, observations, disabled }: EvaluationInput): RuleResult {
+/** Of a state no event says that the stack policies ran; a run that succeeded, or found what blocks, has come to its end. */
+function isComplete({ header, observations }: EvaluationInput): boolean {
+  if (header.judged !== "state") return observations.complete;
+  const found = [...observations.rules.values()].flatMap(({ violations }) => violations);
+  return observations.result === "succeeded" || found.some(({ level }) => level === "mandatory");
+}
+
+function judge(rule: Rule, complete: boolean, { header, observations, disabled }: EvaluationInput): RuleResult {
   const observed = observations.rules.get(rule.id);
   const violations = [...(observed?.violations ?? [])].sort(
     (a, b) => compare(a.urn, b.urn) || compare(a.subject ?? "", b.subject ?? "") || compare(a.found, b.found),
   );
   const gaps = [...(observed?.gaps ?? [])].sort((a, b) => compare(a.urn, b.urn) || compare(a.reason, b.reason));
   const passed = observed?.passed.size ?? 0;
-  const whole = wholeRuleGap(rule, observations.complete, disabled, passed);
+  const whole = wholeRuleGap(rule, complete, disabled, passed, header.judged);
   if (whole && violations.length === 0) gaps.unshift(whole);
   return {
     id: rule.id,
@@ -60,10 +72,16 @@ function judge(rule: Rule, { header, observations, disabled }: EvaluationInput):
 }
 
 /** Why a rule as a whole has no verdict, though no event says so. */
-function wholeRuleGap(rule: Rule, complete: boolean, disabled: ReadonlySet<string>, passed: number): Gap | undefined {
+function wholeRuleGap(
+  rule: Rule,
+  complete: boolean,
+  disabled: ReadonlySet<string>,
+  passed: number,
+  judged: Header["judged"],
+): Gap | undefined {
   if (rule.status === "planned") return { urn: "", reason: PLANNED };
   if (disabled.has(rule.id)) return { urn: "", reason: "turned off by the pack's configuration" };
-  if (complete) return undefined;
+  if (complete) return judged === "state" ? { urn: "", reason: UNTOLD } : undefined;
   const before = passed > 0 ? `, after it had held for ${passed} resource${passed === 1 ? "" : "s"}` : "";
   return { urn: "", reason: `the run ended before all policies had run${before}` };
 }

@@ -14,7 +14,12 @@ export interface EngineEvent {
   };
   readonly policyAnalyzeSummaryEvent?: Summary & { readonly resourceUrn?: string };
   readonly policyAnalyzeStackSummaryEvent?: Summary;
-  readonly summaryEvent?: { readonly isPreview?: boolean; readonly result?: string };
+  readonly summaryEvent?: {
+    readonly isPreview?: boolean;
+    readonly result?: string;
+    /** Versions by name. */
+    readonly PolicyPacks?: Readonly<Record<string, string>>;
+  };
 }
 
 interface Summary {
@@ -37,6 +42,8 @@ export class Observations {
   /** Stack policies come last: once they ran, every policy had its turn. */
   complete = false;
   isPreview: boolean | undefined;
+  /** What Pulumi says of the run as a whole. */
+  result: string | undefined;
 
   constructor(private readonly packName: string) {}
 
@@ -54,13 +61,16 @@ export class Observations {
       this.complete = true;
       for (const id of stack.passed ?? []) this.of(id).passed.add("");
     }
-    if (event.summaryEvent?.isPreview !== undefined) this.isPreview = event.summaryEvent.isPreview;
+    this.isPreview = event.summaryEvent?.isPreview ?? this.isPreview;
+    this.result = event.summaryEvent?.result ?? this.result;
+    this.packVersion = event.summaryEvent?.PolicyPacks?.[this.packName] ?? this.packVersion;
   }
 
   private reset(): void {
     this.rules.clear();
     this.complete = false;
     this.isPreview = undefined;
+    this.result = undefined;
   }
 
   private addPolicyEvent(event: NonNullable<EngineEvent["policyEvent"]>): void {

@@ -79,6 +79,9 @@ export interface Report {
 /** Why a planned rule has no verdict. */
 export const PLANNED = "there is no policy for this rule yet";
 
+/** Why a rule that found nothing in a deployed state has no verdict. */
+export const UNTOLD = "not violated; `pulumi policy analyze` does not say whether it held or had nothing to judge";
+
 export const DISCLAIMER =
   "A pass is evidence that a rule held for the inputs and the time named here. It is not legal compliance, nor a " +
   "statement about anything that was not evaluated.";

@@ -26,7 +26,8 @@ export interface PulumiRun {
  * Runs the CLI and hands over its engine events.
  *
  * preview and up keep the terminal, so that people see Pulumi's own display; the events come from its event log, which
- * is how Pulumi's Automation API gets them too. `policy analyze` has no such log: its events are its JSON output.
+ * is how Pulumi's Automation API gets them too. `policy analyze` has no such log: its events are its JSON output,
+ * which has violations and none of the summaries that say what passed.
  *
  * @returns the CLI's exit code.
  */
@@ -55,20 +56,16 @@ async function previewOrUp(run: PulumiRun): Promise<number> {
 
 async function analyze(run: PulumiRun): Promise<number> {
   run.say(`judging the state of stack ${run.stack}`);
-  let judged = 0;
-  const code = await spawned(
+  return spawned(
     run,
     ["policy", "analyze", "--json", "--stack", run.stack, ...packArgs(run), ...run.args],
     run.env,
     (line) => {
       const event = take(run, line);
-      if (event?.policyAnalyzeSummaryEvent) judged += 1;
       if (event?.policyEvent)
         run.say(`${event.policyEvent.policyName}: ${event.policyEvent.message.trim().split("\n")[1] ?? ""}`);
     },
   );
-  run.say(`${judged} resources judged`);
-  return code;
 }
 
 function packArgs({ pack, packConfig }: PulumiRun): readonly string[] {

@@ -1,4 +1,4 @@
-import { PLANNED } from "./model";
+import { PLANNED, UNTOLD } from "./model";
 import type { Header, Report, RuleResult, Status } from "./model";
 
 /** Words shared by the renderings. */
@@ -28,10 +28,14 @@ export function verdict(report: Report): string {
   else if (counts.fail === 0) parts.push(report.complete ? "No rule failed" : "No verdict");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
   const open = counts["not-evaluated"];
-  const planned = rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === PLANNED)).length;
-  if (open > 0)
-    parts.push(`${plural(open, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`);
-  parts.push(`${counts.pass} passed`);
+  const because = (why: string): number => rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === why)).length;
+  const [planned, untold] = [because(PLANNED), because(UNTOLD)];
+  if (untold > 0) parts.push(`${plural(untold, "rule")} not violated`);
+  if (open > untold)
+    parts.push(
+      `${plural(open - untold, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`,
+    );
+  if (untold === 0) parts.push(`${counts.pass} passed`);
   if (report.header.exitCode !== 0 && blocking === 0)
     parts.push(`Pulumi itself failed (exit code ${report.header.exitCode})`);
   if (!report.complete) parts.push("the run ended before all policies had run");

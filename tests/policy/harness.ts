@@ -34,6 +34,8 @@ export interface Verdict {
   readonly notApplicable?: string;
   /** Path of the unknown value that stopped the policy. */
   readonly unknown?: string;
+  /** What a person is told of it. */
+  readonly said?: string;
 }
 
 class NotApplicable extends Error {}
@@ -88,7 +90,7 @@ function verdict(run: (report: (text: string) => void) => void): Verdict {
   } catch (error) {
     if (error instanceof NotApplicable) return { violations, notApplicable: error.message };
     if (error instanceof proxy.UnknownValueError) {
-      return { violations, unknown: (error as Error & { props: string[] }).props.join(".") };
+      return { violations, unknown: (error as Error & { props: string[] }).props.join("."), said: error.message };
     }
     throw error;
   }

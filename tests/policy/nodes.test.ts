@@ -38,7 +38,7 @@ describe("node policies", () => {
     });
 
     it("gives no verdict on unknown pins", () => {
-      expect(judge(nodeDedicatedCpu, domain({ vcpuPins: unknown.array }))).to.deep.equal({
+      expect(judge(nodeDedicatedCpu, domain({ vcpuPins: unknown.array }))).to.deep.include({
         violations: [],
         unknown: "vcpuPins",
       });

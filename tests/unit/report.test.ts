@@ -42,10 +42,10 @@ const cannotRun = (id: string): EngineEvent =>
     "advisory",
   );
 
-function reportOf(events: readonly EngineEvent[], disabled: readonly string[] = []): Report {
+function reportOf(events: readonly EngineEvent[], disabled: readonly string[] = [], judged = header.judged): Report {
   const observations = new Observations("kvmesh");
   for (const event of events) observations.add(event);
-  return evaluate({ header, observations, disabled: new Set(disabled) });
+  return evaluate({ header: { ...header, judged }, observations, disabled: new Set(disabled) });
 }
 
 function ruleIn(report: Report, id: string): RuleResult {
@@ -80,6 +80,17 @@ describe("policy report", () => {
     expect(ruleIn(report, "mtls-conflict").status).to.equal("pass");
     expect(ruleIn(report, "gateway-tls").status).to.equal("not-applicable");
     expect(report.blocking).to.equal(1);
+  });
+
+  it("takes nothing of a deployed state for a pass, because Pulumi names violations only", () => {
+    const summary = { summaryEvent: { result: "succeeded", isPreview: false, PolicyPacks: { kvmesh: "0.1.0" } } };
+    const report = reportOf([violation("canary-weights", "x", "advisory"), summary], [], "state");
+    expect(report).to.deep.include({ complete: true, blocking: 0 });
+    expect(ruleIn(report, "gateway-tls").gaps[0]?.reason).to.include("not violated");
+    expect(verdict(report)).to.match(
+      /^1 advisory rule failed; \d+ rules not violated; \d+ rules not evaluated \(\d+ have no policy yet\)\.$/,
+    );
+    expect(verdict(reportOf([{ summaryEvent: { result: "failed" } }], [], "state"))).to.include("No verdict");
   });
 
   it("lets a violation outweigh passes and gaps", () => {

@@ -7,10 +7,9 @@ import type { ExpectedShare } from "./split";
 import { proveStrict } from "./strict";
 import { canaryTable, strictTable } from "./tables";
 
-const usage = `usage:
-  node dist/tools/measure/cli.js canary --weights v1=90,v2=10 [--url URL | --kubeconfig FILE] [--host NAME]
-                                        [--requests 1000] [--concurrency 8]
-  node dist/tools/measure/cli.js strict --kubeconfig FILE --namespace NAME --service NAME --image IMAGE [--port 80]
+const usage = `npm run measure -- canary --weights v1=90,v2=10 [--url URL | --kubeconfig FILE] [--host NAME]
+                         [--requests 1000] [--concurrency 8]
+npm run measure -- strict --kubeconfig FILE --namespace NAME --service NAME --image IMAGE [--port 80]
 `;
 
 class UsageError extends Error {}
@@ -20,6 +19,10 @@ const aside = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(args: readonly string[]): Promise<boolean> {
   const [command, ...rest] = args;
+  if (command === "--help" || command === "-h") {
+    say(usage.trimEnd());
+    return true;
+  }
   const text = { type: "string" } as const;
   if (command === "canary") {
     const options = { weights: text, url: text, kubeconfig: text, host: text, requests: text, concurrency: text };
