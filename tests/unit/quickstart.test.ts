@@ -6,6 +6,7 @@ import { mountLine, parseMount } from "../../tools/measure/mount";
 import { declaredMounts } from "../../tools/quickstart/data-disks";
 import { parseOptions } from "../../tools/quickstart/options";
 import { Phases, seconds } from "../../tools/quickstart/phases";
+import { removeWritten } from "../../tools/quickstart/take-down";
 
 describe("quickstart options", () => {
   it("brings everything up, asking first, when nothing is said", () => {
@@ -53,6 +54,34 @@ describe("quickstart phases", () => {
       "2 m 00 s",
       "2 m 05 s",
     ]);
+  });
+});
+
+describe("quickstart, taken down", () => {
+  it("leaves what other stacks have in the checkout, and no empty folder", () => {
+    const checkout = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-quickstart-"));
+    const write = (file: string): void => {
+      fs.mkdirSync(path.dirname(path.join(checkout, file)), { recursive: true });
+      fs.writeFileSync(path.join(checkout, file), "");
+    };
+    try {
+      const own = ["facts-local.json", "reports/local-analyze.md", "evidence/local/cp1.json"].map(
+        (name) => `.kvmesh/${name}`,
+      );
+      own.forEach(write);
+      write(".kvmesh/reports/prod-preview.html");
+      removeWritten(checkout);
+      expect(fs.readdirSync(path.join(checkout, ".kvmesh"), { recursive: true })).to.have.members([
+        "reports",
+        path.join("reports", "prod-preview.html"),
+      ]);
+      fs.rmSync(path.join(checkout, ".kvmesh"), { recursive: true });
+      own.forEach(write);
+      removeWritten(checkout);
+      expect(fs.readdirSync(checkout)).to.deep.equal([]);
+    } finally {
+      fs.rmSync(checkout, { recursive: true, force: true });
+    }
   });
 });
 

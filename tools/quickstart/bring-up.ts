@@ -13,7 +13,7 @@ import { offlinePreview } from "./offline-preview";
 import type { Options } from "./options";
 import { Phases } from "./phases";
 import { openSession, pulumi, type Places, type Session } from "./session";
-import { demo, echoImage, localStackFile, stackName } from "./stack-file";
+import { demo, echoImage, factsFile, localStackFile, stackName } from "./stack-file";
 import { renderSummary, type NodeOutput } from "./summary";
 
 const REQUESTS = 2_000;
@@ -99,17 +99,17 @@ async function writeStack(
     return share;
   }
 
-  const factsFile = path.join(places.checkout, ".kvmesh", "facts-local.json");
   const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
   const facts = await probeHost(site.host, site.host.storage, transport).finally(() => {
     transport.close();
   });
-  fs.mkdirSync(path.dirname(factsFile), { recursive: true });
-  fs.writeFileSync(factsFile, `${JSON.stringify(facts, undefined, 2)}\n`);
+  const written = path.join(places.checkout, factsFile);
+  fs.mkdirSync(path.dirname(written), { recursive: true });
+  fs.writeFileSync(written, `${JSON.stringify(facts, undefined, 2)}\n`);
   const share = options.canary ?? 10;
   const text = localStackFile({
     site,
-    factsFile: path.relative(places.checkout, factsFile),
+    factsFile,
     authorizedKey: fs.readFileSync(`${site.identityFile}.pub`, "utf8").trim(),
     ...shares(facts.cpus.length),
     canary: share,

@@ -17,6 +17,8 @@ export interface StackFileInput {
 }
 
 export const stackName = "local";
+/** Of the host that the stack is on; relative to the checkout. */
+export const factsFile = ".kvmesh/facts-local.json";
 /** The service that the canary splits, and the namespace whose plaintext clients are refused. */
 export const demo = {
   namespace: "demo",

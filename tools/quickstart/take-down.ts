@@ -6,7 +6,7 @@ import { pulumiEnv } from "../toolchain";
 import { QuickstartError } from "./errors";
 import { Phases } from "./phases";
 import { openSession, pulumi, type Places } from "./session";
-import { stackName } from "./stack-file";
+import { factsFile, stackName } from "./stack-file";
 
 /** `pulumi destroy`, then the site, then the data folder: nothing stays but the cache. */
 export async function takeDown(places: Places, say: (line: string) => void): Promise<void> {
@@ -35,8 +35,25 @@ export async function takeDown(places: Places, say: (line: string) => void): Pro
   await phases.run("site", () => siteDown(report));
   fs.rmSync(places.data, { recursive: true, force: true });
   fs.rmSync(stackFile, { force: true });
-  fs.rmSync(path.join(places.checkout, ".kvmesh"), { recursive: true, force: true });
+  removeWritten(places.checkout);
   say("\nEverything is down. What was downloaded or built stays in the cache.");
+}
+
+/** Facts, reports and evidence of the quickstart's stack, and the folders that are empty without them: what other stacks have there stays. */
+export function removeWritten(checkout: string): void {
+  const folder = path.join(checkout, ".kvmesh");
+  const [reports, evidence] = [path.join(folder, "reports"), path.join(folder, "evidence")];
+  const ofStack = fs.existsSync(reports)
+    ? fs.readdirSync(reports).filter((name) => name.startsWith(`${stackName}-`))
+    : [];
+  for (const file of [
+    path.join(checkout, factsFile),
+    path.join(evidence, stackName),
+    ...ofStack.map((name) => path.join(reports, name)),
+  ])
+    fs.rmSync(file, { recursive: true, force: true });
+  for (const place of [reports, evidence, folder])
+    if (fs.existsSync(place) && fs.readdirSync(place).length === 0) fs.rmdirSync(place);
 }
 
 /** Shell commands that set this checkout's tools, backend and kubeconfig; for `eval`. */
