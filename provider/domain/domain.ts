@@ -46,7 +46,15 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
   async read(ctx, id, known) {
     if (!known) return importDomain(ctx, id);
     const seen = await inspect(ctx, known.host, known.name);
-    if (!seen) return undefined;
+    if (!seen) {
+      // Taken for gone it would be made a second time, on the same disks.
+      const renamed = await inspect(ctx, known.host, id);
+      if (!renamed) return undefined;
+      const { name } = renamed.inactive;
+      throw new UserError(
+        `${where(known.host)}: machine ${known.name} was renamed to ${name} by hand: rename it back, on the host: virsh shutdown ${name}; virsh domrename ${name} ${known.name}`,
+      );
+    }
     const foreign = notOurs(known, id, seen);
     if (foreign !== undefined) {
       ctx.warn(`${where(known.host)}: ${foreign}`);

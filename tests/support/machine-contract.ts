@@ -158,7 +158,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     expect(ctx.warnings).to.deep.equal([]);
   });
 
-  it("starts again what was switched off, and lets go on what was paused", async () => {
+  it("starts again what was switched off, takes no renamed machine for gone, and lets go on what was paused", async () => {
     const { transport, shell, inputs, made, id } = ground();
     const ctx = testContext(transport, `machine ${hostile}`);
     await shell("virsh -q destroy contract-0 >/dev/null");
@@ -168,6 +168,10 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       property: "running",
       effect: "live",
     });
+    await shell("virsh -q domrename contract-0 contract-9 >/dev/null");
+    const renamed = await failure(domainKind.read(ctx, id, made));
+    await shell("virsh -q domrename contract-9 contract-0 >/dev/null");
+    expect(renamed.message).to.contain("machine contract-0 was renamed to contract-9 by hand: rename it back");
     await domainKind.update(ctx, id, { ...made, running: false }, inputs);
     expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
 

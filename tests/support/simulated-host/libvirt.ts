@@ -109,6 +109,14 @@ export class SimulatedLibvirt {
     return "";
   }
 
+  rename(name: string, to: string): string {
+    const domain = this.domain(name);
+    if (domain.live) throw new VirshError("Requested operation is not valid: cannot rename active domain");
+    fs.rmSync(this.file(domain.name));
+    this.save({ ...domain, name: to, inactive: domain.inactive.replace(/<name>[^<]*/, `<name>${to}`) });
+    return "Domain successfully renamed\n";
+  }
+
   setAutostart(name: string, autostart: boolean): string {
     this.save({ ...this.domain(name), autostart });
     return "";

@@ -24,6 +24,7 @@ const MACHINES: Readonly<Record<string, Command<SimulatedLibvirt>>> = {
   // virsh metadata NAME --uri URI --key KEY --set XML [--live] [--config]
   metadata: (libvirt, [name, uri, key, xml], flags) =>
     libvirt.setMetadata(name ?? "", uri ?? "", key ?? "", xml ?? "", flags),
+  domrename: (libvirt, [name, to]) => libvirt.rename(name ?? "", to ?? ""),
   domstate: (libvirt, [name], flags) => `${libvirt.state(name ?? "")}${flags.has("--reason") ? " (user)" : ""}`,
   suspend: (libvirt, [name]) => libvirt.pause(name ?? "", true),
   resume: (libvirt, [name]) => libvirt.pause(name ?? "", false),
