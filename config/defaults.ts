@@ -24,9 +24,28 @@ import { minorOf } from "./versions";
 const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 const KUBERNETES_APT = (version: string) => `https://pkgs.k8s.io/core:/stable:/v${minorOf(version)}/deb/`;
 
+/** How what is reserved is called among the machines of others. */
+export const RESERVED = "(reserved)";
+
+/** What the stack leaves to others counts as a machine of theirs: the ledger, its errors and the capacity report need to know no more. */
+function reservedOf({ reserved, hugepages }: HostEntry): HostFacts["foreign"] {
+  if (reserved === undefined) return [];
+  const { cpus, memory = 0 } = reserved;
+  const pages = hugepages === undefined ? {} : { hugepageBytes: hugepages };
+  return [
+    { name: RESERVED, uuid: "", vcpus: cpus.length, cpus, floating: 0, memoryBytes: memory, nodes: [], ...pages },
+  ];
+}
+
 export function completeHost(name: string, entry: HostEntry, facts: HostFacts): HostSpec {
   const housekeeping = entry.housekeeping ?? defaultHousekeeping(facts);
-  return { ...entry, name, facts, factsFile: entry.facts ?? factsFileOf(name), housekeeping };
+  return {
+    ...entry,
+    name,
+    facts: { ...facts, foreign: [...facts.foreign, ...reservedOf(entry)] },
+    factsFile: entry.facts ?? factsFileOf(name),
+    housekeeping,
+  };
 }
 
 /** Where a host's facts are unless the stack file says otherwise. */

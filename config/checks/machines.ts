@@ -63,6 +63,14 @@ function checkHosts(hosts: readonly HostSpec[], findings: Findings): void {
         `these are all CPUs of the host (${all}): none is left for machines`,
       );
     }
+    const noneSuch = (host.reserved?.cpus ?? []).filter((cpu) => !cpus.has(cpu));
+    if (noneSuch.length > 0)
+      fail(
+        findings,
+        [...at, "reserved", "cpus"],
+        formatCpuSet(host.reserved!.cpus),
+        `the host has no CPU ${formatCpuSet(noneSuch)}; it has ${all}`,
+      );
     checkForeign(host, findings);
     checkSoftware(host, findings);
     checkThinPool(host, findings);

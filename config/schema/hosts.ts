@@ -40,6 +40,13 @@ export const host = z.strictObject({
   housekeeping: field
     .cpuList("CPUs kept for the host itself; default: the first core of each NUMA node, with its siblings")
     .optional(),
+  reserved: z
+    .strictObject({
+      cpus: field.cpuList("CPUs that this stack never gives to a machine; their whole cores are left alone"),
+      memory: field.bytes("Memory that goes with them").optional(),
+    })
+    .meta({ description: "Left to others on this host, such as another stack of kvmesh" })
+    .optional(),
   tolerate: z
     .array(z.string().min(1))
     .meta({

@@ -35,6 +35,8 @@ export interface HostSpec {
   readonly tolerate: readonly string[];
   /** CPUs kept for the host itself, emulator and I/O threads; default: the first core of each NUMA node, with its siblings. */
   readonly housekeeping: CpuSet;
+  /** Left to others, such as another stack on the host: in `facts.foreign` it is a machine of theirs, named RESERVED. */
+  readonly reserved?: { readonly cpus: CpuSet; readonly memory?: Bytes };
   /** Folder on the host for images and disks; default /var/lib/kvmesh. It becomes the libvirt pool `kvmesh`. */
   readonly storage: string;
   /** Where the disks of pools with the storage `lvm-thin` are. */

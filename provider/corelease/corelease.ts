@@ -144,6 +144,6 @@ export async function take(ctx: Context, lease: CoreLeaseInputs, from: CoreLease
   });
   throw new UserError(
     `${where(lease.host)}: ${doing}: held already: ${holders.join(", ")}. None was taken. ` +
-      "Give the machine other cores; a lease ends when its stack releases it (if that stack is gone for good, remove the CPU's file in /var/lib/kvmesh/leases on the host)",
+      "Keep these CPUs out of this stack (hosts.<host>.reserved.cpus in the stack file); a lease ends when its stack releases it (if that stack is gone for good, remove the CPU's file in /var/lib/kvmesh/leases on the host)",
   );
 }

@@ -32,6 +32,16 @@ describe("preparation of hosts in the stack file", () => {
     expect(() => place(few.hosts, machineRequests(few.pools, "dev"), [])).to.throw(/8\.0 GiB|0\.0 GiB/);
   });
 
+  it("leaves what is reserved to others: whole cores, and the memory that goes with them", () => {
+    const { hosts, pools } = specOf({ "hosts.a.reserved": { cpus: "1-7", memory: "50GiB" } });
+    const placed = place(hosts, machineRequests(pools, "dev"), []);
+    expect(placed.map(({ numaNode }) => numaNode)).to.deep.equal([1, 1, 1]);
+    const more = specOf({ "hosts.a.reserved": { cpus: "1-7" }, "pools.worker.count": 3, "pools.worker.vcpus": 8 });
+    expect(() => place(more.hosts, machineRequests(more.pools, "dev"), [])).to.throw(
+      "machines of others have: (reserved) (CPUs 1-7, 0.0 GiB)",
+    );
+  });
+
   it("isolates what is not housekeeping, and knows what the facts show of it", () => {
     const [host] = specOf({ [at]: { isolateCpus: true, hugepages: pages }, "hosts.a.housekeeping": "0-3" }).hosts;
     expect(cpusToIsolate(host!)).to.deep.equal(Array.from({ length: 28 }, (_, i) => i + 4));

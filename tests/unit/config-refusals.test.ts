@@ -117,6 +117,11 @@ describe("parseStack, on what it does not take", () => {
       { "hosts.a.housekeeping": "0,99" },
       /^hosts\.a\.housekeeping: found "0,99"; the host has no CPU 99; it has 0-31/,
     ],
+    [
+      "reserved CPUs that are not there",
+      { "hosts.a.reserved": { cpus: "30-33" } },
+      /^hosts\.a\.reserved\.cpus: found "30-33"; the host has no CPU 32-33; it has 0-31/,
+    ],
     ["all CPUs for housekeeping", { "hosts.a.housekeeping": "0-31" }, /none is left/],
     ["hugepages that are not there", { "hosts.a.hugepages": "1GiB" }, /^hosts\.a\.hugepages: .*it has none configured/],
     ["url and file", { "image.url": "https://x.example/i" }, /^image\.file: .*not both/],
