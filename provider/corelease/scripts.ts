@@ -1,5 +1,6 @@
 import type { Owner } from "../core/check";
 import { quote } from "../core/quote";
+import { LIBVIRT_GONE } from "../libvirt/gone";
 import { LEASES } from "../libvirt/script";
 
 export interface Holder {
@@ -139,10 +140,12 @@ done
 export function releaseScript(holder: Holder, elsewhere: string | undefined): string {
   return `lock
 m=${quote(holder.machine)}
-if now=$(v domuuid "$m" 2>&1); then
+${LIBVIRT_GONE}code=0
+now=$(v domuuid "$m" 2>&1) || code=$?
+if [ "$code" = 0 ]; then
   [ "$(printf %s "$now" | tr -d '[:space:]')" = ${quote(elsewhere ?? "")} ] || fail "a machine $m has appeared on this host meanwhile, and nothing was released: run again"
 else
-  case $now in *"failed to get domain"*) ;; *) fail "libvirt does not answer, so nothing was released: $now" ;; esac
+  case $now in *"failed to get domain"*) ;; *) libvirt_gone "$code" || fail "libvirt does not answer, so nothing was released: $now" ;; esac
 fi
 [ -d ${LEASES} ] || exit 0
 cd ${LEASES}

@@ -1,6 +1,7 @@
 import { quote } from "../core/quote";
 import { requireLease } from "../corelease/scripts";
 import { formatCpus } from "../libvirt/cpulist";
+import { LIBVIRT_GONE } from "../libvirt/gone";
 import { sha256 } from "../libvirt/mark";
 import { askVirsh } from "../libvirt/script";
 import { THREADS_OF } from "../libvirt/threads";
@@ -33,11 +34,14 @@ export function inspectScript(name: string, nonce: string): string {
   return `n=${machine}
 section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
 ${THREADS_OF}
-exec 3>&1
-said=$(${asked} 2>&1 >&3) || true
-case $said in
+${LIBVIRT_GONE}exec 3>&1
+code=0
+said=$(${asked} 2>&1 >&3) || code=$?
+case $code:$said in
   *"failed to get domain"*) section absent; exit 0 ;;
-  *error:*) fail "libvirt does not answer: $said" ;;
+  127:* | *error:*)
+    if libvirt_gone "$code"; then section absent; exit 0; fi
+    fail "libvirt does not answer: $said" ;;
 esac
 ${named}pid=$(cat "/run/libvirt/qemu/$n.pid" 2>/dev/null) || exit 0
 section threads; threads_of "$pid"
@@ -202,11 +206,20 @@ export function removeScript(
   uuid: string,
   graceSeconds: number,
 ): string {
+  const files = [
+    seedPath(domain),
+    serialLogPath(domain),
+    ...[".fd", ".qcow2"].map((end) => `${FIRMWARE_VARIABLES}/${domain.name}_VARS${end}`),
+  ].map(quote);
   return `m=${quote(uuid)}
+forget() { rm -f ${files.join(" ")}; }
+${LIBVIRT_GONE}code=0
+v version >/dev/null 2>&1 || code=$?
+if [ "$code" != 0 ] && libvirt_gone "$code"; then forget; exit 0; fi
 ${shutDown(graceSeconds)}lock
 is_off || fail "the machine still runs: $(state)"
 if [ "$(state)" != gone ]; then v undefine "$m" --managed-save --snapshots-metadata --nvram >/dev/null; fi
 [ "$(state)" = gone ] || fail 'the machine is still defined'
-rm -f ${quote(seedPath(domain))} ${quote(serialLogPath(domain))} ${[".fd", ".qcow2"].map((end) => quote(`${FIRMWARE_VARIABLES}/${domain.name}_VARS${end}`)).join(" ")}
+forget
 `;
 }

@@ -1,11 +1,15 @@
 import { quote } from "../core/quote";
+import { LIBVIRT_GONE } from "../libvirt/gone";
 import type { NetworkInputs } from "./schema";
 
 /** Every network of libvirt, and what the host itself has of addresses and routes; "absent" where there is no such network. */
 export function inspectScript(name: string, nonce: string): string {
   return `n=${quote(name)}
 section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
-all=$(v net-list --all --name) || fail 'libvirt does not list its networks: is its network driver installed and running?'
+${LIBVIRT_GONE}all=$(v net-list --all --name) || {
+  libvirt_gone "$?" || fail 'libvirt does not list its networks: is its network driver installed and running?'
+  all=
+}
 if printf '%s\\n' "$all" | sed 's/ *$//' | grep -qxF "$n"; then
   section xml; v net-dumpxml --inactive "$n"
   section info; v net-info "$n"

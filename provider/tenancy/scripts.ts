@@ -1,5 +1,6 @@
 import { CLAIMS } from "../blockdevice/scripts";
 import { quote } from "../core/quote";
+import { LIBVIRT_GONE } from "../libvirt/gone";
 import { LEASES } from "../libvirt/script";
 import { reportCommand } from "../lvm/report";
 
@@ -13,11 +14,11 @@ export interface LookOptions {
 /**
  * All that may carry a mark, in sections: "machine UUID" (its state, then its definition), "network UUID", "file PATH" (its sidecar),
  * "volumes" (LVM's report, where there is LVM), "leases" (CPU, then the file's fields, tabs), "devices" (claim, then the file's fields), and "still": the machines after all that. Whose
- * it is is for the reader to see. One virsh lists, and one asks for all. A host without virsh has no machines; the rest may be there.
+ * it is is for the reader to see. One virsh lists, and one asks for all. A host without libvirt has no machines; the rest may be there.
  */
 export function lookScript({ storage, nonce, lock }: LookOptions): string {
   return `${lock ? "lock\n" : ""}section() { printf '%s %s\\n' ${quote(nonce)} "$1"; }
-code=0
+${LIBVIRT_GONE}code=0
 machines=$(v list --all --uuid) || code=$?
 case $code in
   0)
@@ -36,8 +37,7 @@ ${nonce} network $u
 ${nonce} still
 '; list --all --uuid" || fail 'libvirt does not answer'
     ;;
-  127) ;;
-  *) fail 'libvirt does not list its machines' ;;
+  *) libvirt_gone "$code" || fail 'libvirt does not list its machines: is its daemon running?' ;;
 esac
 for f in ${quote(storage)}/*.kvmesh.json; do
   [ ! -e "$f" ] || { section "file \${f%.kvmesh.json}"; cat "$f"; }

@@ -1,4 +1,5 @@
 import { quote } from "../../provider/core/quote";
+import { LIBVIRT_GONE } from "../../provider/libvirt/gone";
 import { KVM_GUEST } from "../../provider/libvirt/kvm-guest";
 import { reportCommand } from "../../provider/lvm/report";
 import { ASK } from "../../provider/node/answers";
@@ -10,7 +11,7 @@ import { ASK } from "../../provider/node/answers";
 export function probeScript(storage: string): string {
   return `${ASK}
 ${KVM_GUEST}
-ask stat1; head -n 1 /proc/stat
+${LIBVIRT_GONE}ask stat1; head -n 1 /proc/stat
 ask hostname; uname -n
 ask virtualization
 if command -v systemd-detect-virt >/dev/null; then
@@ -69,12 +70,7 @@ fi
 ask foreign
 if [ "$libvirt" = missing ]; then
   # Those that nobody can list.
-  for p in /proc/[0-9]*; do
-    case $(readlink "$p/exe" 2>/dev/null) in
-      */qemu-system-* | */qemu-kvm) echo "! QEMU runs without libvirt, process \${p#/proc/}" ;;
-    esac
-  done
-  for f in /etc/libvirt/qemu/*.xml; do [ -e "$f" ] && echo "! libvirt is gone and left $f"; done
+  left_behind | sed 's/^/! /'
 else
   v() { virsh -q -c qemu:///system "$@" </dev/null; }
   uuids=$(v list --all --uuid 2>&1) || { printf '! %s\\n' "$uuids"; uuids=; }
