@@ -68,6 +68,8 @@ export interface ThinPoolFacts {
   /** Room for what is written to its volumes. */
   readonly bytes: number;
   readonly metadataBytes: number;
+  /** Sizes of its volumes are whole multiples of it; absent in files from before it was asked for. */
+  readonly extentBytes?: number;
   /** How much of both is taken; absent while the pool is not active. */
   readonly dataPercent?: number;
   readonly metadataPercent?: number;
@@ -137,6 +139,7 @@ const schema = z.strictObject({
         name: z.string().min(1),
         bytes: whole,
         metadataBytes: whole,
+        extentBytes: size.optional(),
         dataPercent: z.number().min(0).max(100).optional(),
         metadataPercent: z.number().min(0).max(100).optional(),
         foreignBytes: whole,

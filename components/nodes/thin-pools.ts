@@ -2,6 +2,9 @@ import type { CarvedPoolSpec, HostSpec, PoolSpec } from "../../config/spec";
 import { machineRequests } from "./machine-requests";
 import { PlacementError, type Placement } from "./placement";
 
+/** LVM's default. */
+const EXTENT = 4 * 2 ** 20;
+
 /** What the volumes of a host's thin pool add up to, in bytes. */
 export interface ThinPoolShare {
   /** "nvme/machines". */
@@ -25,18 +28,24 @@ export function thinPoolShare(
     lvm && facts.thinPools.find(({ volumeGroup, name }) => volumeGroup === lvm.volumeGroup && name === lvm.thinPool);
   if (!pool) return undefined;
   const here = new Set(placements.filter((placement) => placement.host === host).map(({ name }) => name));
+  const { extentBytes = EXTENT } = pool;
   const taken = pools
     .filter((one): one is CarvedPoolSpec => one.source === "hosts" && one.storage === "lvm-thin")
-    .map((one) => machineRequests([one], cluster).filter(({ name }) => here.has(name)).length * diskBytes(one))
+    .map(
+      (one) =>
+        machineRequests([one], cluster).filter(({ name }) => here.has(name)).length * diskBytes(one, extentBytes),
+    )
     .reduce((sum, bytes) => sum + bytes, 0);
   const offered = Math.floor(pool.bytes * lvm.overcommit) - pool.foreignBytes;
   return { name: `${lvm.volumeGroup}/${lvm.thinPool}`, total: pool.bytes, offered, taken };
 }
 
-/** System disk and data disks of one machine, without block devices. */
-export function diskBytes({ disk, diskDevices, disks }: CarvedPoolSpec): number {
+/** System disk and data disks of one machine, without block devices; each is rounded up to whole `unit`s. */
+export function diskBytes({ disk, diskDevices, disks }: CarvedPoolSpec, unit = 1): number {
   const all = [{ size: disk, devices: diskDevices }, ...disks];
-  return all.reduce<number>((sum, { devices, size = 0 }) => sum + (devices === undefined ? size : 0), 0);
+  return all
+    .filter(({ devices }) => devices === undefined)
+    .reduce<number>((sum, { size = 0 }) => sum + Math.ceil(size / unit) * unit, 0);
 }
 
 /**
@@ -52,11 +61,15 @@ export function checkThinPools(
   const faults = hosts.flatMap((host) => {
     const share = thinPoolShare(host, pools, cluster, placements);
     if (!share || share.taken <= share.offered) return [];
-    const [taken, total, offered] = [share.taken, share.total, share.offered].map(
-      (bytes) => `${(bytes / 2 ** 30).toFixed(1)} GiB`,
-    );
+    // Away from each other, so that one extent too much is seen.
+    const taken = gib(share.taken, Math.ceil);
+    const [total, offered] = [gib(share.total, Math.floor), gib(share.offered, Math.floor)];
     const why = share.offered === share.total ? "" : `, of which ${offered} may be this stack's`;
     return `host ${host.name}: the disks of its machines are ${taken} together, and its thin pool ${share.name} has ${total}${why}: make them smaller, use more hosts, make the pool larger and probe again, or say how far volumes may together be larger than the pool (hosts.${host.name}.lvm.overcommit)`;
   });
   if (faults.length > 0) throw new PlacementError(faults.join("\n"));
+}
+
+function gib(bytes: number, round: (tenths: number) => number): string {
+  return `${(round((bytes / 2 ** 30) * 10) / 10).toFixed(1)} GiB`;
 }

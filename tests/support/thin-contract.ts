@@ -288,6 +288,7 @@ dd if=/dev/urandom of=/dev/contract/thin-0 conv=notrunc status=none bs=1M seek=6
         volumeGroup: "contract",
         name: "machines",
         bytes: 512 * MIB,
+        extentBytes: 4 * MIB,
         foreignBytes: 8 * MIB,
       });
       expect(pool!.dataPercent).to.be.within(0.5, 20);

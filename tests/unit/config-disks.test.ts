@@ -203,6 +203,14 @@ describe("data disks in the stack file", () => {
         "host a: the disks of its machines are 181.0 GiB together, and its thin pool nvme/machines has 200.0 GiB, of which 180.0 GiB may be this stack's",
       );
       check({ ...more, "hosts.a.lvm": { ...lvm, overcommit: 1.5 } });
+      // LVM makes whole extents, and the host would refuse what exceeds the pool by one of them.
+      const odd = {
+        [at]: [
+          { name: "etcd", size: "61439MiB" },
+          { name: "odd", size: "1MiB" },
+        ],
+      };
+      expect(() => check(odd)).to.throw(PlacementError, "the disks of its machines are 180.1 GiB together");
       check({ ...more, "pools.worker.storage": "directory" });
     });
   });

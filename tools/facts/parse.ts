@@ -172,8 +172,8 @@ function thinPools(host: string, report: string): ThinPoolFacts[] {
   const volumes = reportFrom(report);
   return volumes
     .filter(({ type }) => type === "thin-pool")
-    .map(({ volumeGroup, name, bytes, metadataBytes, dataPercent, metadataPercent }) => ({
-      ...{ volumeGroup, name, bytes, metadataBytes, dataPercent, metadataPercent },
+    .map(({ volumeGroup, name, bytes, metadataBytes, extentBytes, dataPercent, metadataPercent }) => ({
+      ...{ volumeGroup, name, bytes, metadataBytes, extentBytes, dataPercent, metadataPercent },
       foreignBytes: volumes
         .filter((volume) => volume.volumeGroup === volumeGroup && volume.pool === name && !taggedFrom(volume.tags))
         .reduce((sum, volume) => sum + volume.bytes, 0),
