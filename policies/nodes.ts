@@ -3,6 +3,7 @@ import { at, cpuText, number, numbers, text, texts } from "./read";
 
 const DOMAIN = "kvmesh:index:Domain";
 const MACHINE = "kvmesh:index:Machine";
+const VOLUME = "kvmesh:index:Volume";
 
 /** The first rule of the project: shared vCPUs make a mesh slow, and nothing above can repair it. */
 export const nodeDedicatedCpu = resourcePolicy("node-dedicated-cpu", {
@@ -84,6 +85,20 @@ export const nodeNumaLocal = resourcePolicy("node-numa-local", {
       subject: subjectOf(domain),
       found: "no numaNode: memory may come from any node",
       required: "one NUMA node",
+    };
+  },
+});
+
+/** A pool that is full stops every machine that has a disk in it at once, control planes of several clusters among them. */
+export const diskOvercommit = resourcePolicy("disk-overcommit", {
+  *[VOLUME](volume) {
+    const overcommit = number(at(volume.props, "thinPool", "overcommit")) ?? 1;
+    if (overcommit <= 1) return;
+    const pool = ["volumeGroup", "name"].map((key) => text(at(volume.props, "thinPool", key)) ?? "?").join("/");
+    yield {
+      subject: subjectOf(volume),
+      found: `overcommit ${overcommit}: the volumes of the thin pool ${pool} may have ${overcommit} times its size, and all their machines stop when it is full`,
+      required: "overcommit 1",
     };
   },
 });

@@ -13,6 +13,7 @@ import {
 } from "./kubernetes";
 import { meshStrict, mtlsConflict, mtlsException } from "./mtls";
 import {
+  diskOvercommit,
   locationAllowed,
   nodeDedicatedCpu,
   nodeEmulatorIsolated,
@@ -36,6 +37,7 @@ export const policies: readonly KvmeshPolicy[] = [
   nodeLiveDedication,
   etcdLocalNvme,
   etcdFsync,
+  diskOvercommit,
   locationAllowed,
   sshHostKey,
   sshKeyOnly,

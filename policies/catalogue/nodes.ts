@@ -99,6 +99,16 @@ export const nodeRules: readonly Rule[] = [
     status: "planned",
   }),
   rule({
+    id: "disk-overcommit",
+    title: "Volumes of a thin pool are together no larger than the pool",
+    severity: "high",
+    level: "advisory",
+    kind: "resource",
+    controls: { iso: ["8.6"], gdpr: ["Art. 32(1)(b)"] },
+    remedy:
+      "Make the thin pool larger and leave `lvm.overcommit` of the host out; until then, watch the pool and let LVM extend it (`thin_pool_autoextend_threshold`).",
+  }),
+  rule({
     id: "location-allowed",
     title: "Machines stand in the allowed countries",
     severity: "critical",

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { sshHostKey, sshKeyOnly } from "../../policies/access";
 import {
+  diskOvercommit,
   locationAllowed,
   nodeDedicatedCpu,
   nodeEmulatorIsolated,
@@ -79,6 +80,23 @@ describe("node policies", () => {
     expect(judge(nodeNumaLocal, domain({ numaNode: 0 })).violations).to.deep.equal([]);
     expect(judge(nodeNumaLocal, domain({ numaNode: undefined })).violations).to.have.length(1);
     expect(judge(nodeNumaLocal, domain({ numaNode: unknown.number })).unknown).to.equal("numaNode");
+  });
+
+  it("disk-overcommit: none in a thin pool, and files have none", () => {
+    const volume = (change: object): Subject => ({
+      type: "kvmesh:index:Volume",
+      name: "web-0.etcd",
+      props: { name: "web-0.etcd", ...change },
+    });
+    const thin = (overcommit: unknown) => volume({ thinPool: { volumeGroup: "nvme", name: "machines", overcommit } });
+    expect(judge(diskOvercommit, volume({ storage: "/var/lib/kvmesh" })).violations).to.deep.equal([]);
+    for (const none of [1, undefined]) expect(judge(diskOvercommit, thin(none)).violations).to.deep.equal([]);
+    const [finding, ...more] = judge(diskOvercommit, thin(1.5)).violations;
+    expect(more).to.deep.equal([]);
+    expect(finding).to.include(
+      "Volume web-0.etcd: found overcommit 1.5: the volumes of the thin pool nvme/machines may",
+    );
+    expect(judge(diskOvercommit, thin(unknown.number)).unknown).to.equal("thinPool.overcommit");
   });
 
   it("location-allowed: Norway, unless the pack's settings say otherwise", () => {
