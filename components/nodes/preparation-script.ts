@@ -1,4 +1,5 @@
 import { quote } from "../../provider/core/quote";
+import { HOST_LOCK } from "../../provider/libvirt/host-lock";
 import { KVM_GUEST } from "../../provider/libvirt/kvm-guest";
 
 /** What a host is made into; the component makes it of the stack file and the facts. */
@@ -91,12 +92,7 @@ function pageSteps(hugepages: Preparation["hugepages"]): string {
 const FUNCTIONS = `set -eu
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-fail() { printf 'kvmesh: %s\\n' "$*" >&2; exit 64; }
-lock() {
-  exec 9>/run/lock/kvmesh.lock
-  flock -w 300 9 || fail 'another run has held the lock /run/lock/kvmesh.lock for 300 s'
-}
-main() {
+${HOST_LOCK}main() {
   case $1 in
     prepare) prepare ;;
     undo) undo ;;

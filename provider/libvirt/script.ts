@@ -3,6 +3,7 @@ import { UserError } from "../core/kind";
 import { quote } from "../core/quote";
 import type { Context } from "../core/kind";
 import { where } from "../transport/errors";
+import { HOST_LOCK } from "./host-lock";
 import type { Endpoint, RunOptions } from "../transport/transport";
 
 /** Leases of CPUs: one file a CPU, one folder a host, whatever storage the machines use. */
@@ -15,13 +16,8 @@ export const LEASES = "/var/lib/kvmesh/leases";
  */
 const PRELUDE = `set -eu
 umask 077
-fail() { printf 'kvmesh: %s\\n' "$*" >&2; exit 64; }
-folder() { ( umask 022; mkdir -p "$1" ); }
+${HOST_LOCK}folder() { ( umask 022; mkdir -p "$1" ); }
 v() { virsh -q -c qemu:///system "$@"; }
-lock() {
-  exec 9>/run/lock/kvmesh.lock
-  flock -w 300 9 || fail 'another run has held the lock /run/lock/kvmesh.lock for 300 s'
-}
 unlock() { exec 9>&-; }
 `;
 

@@ -10,10 +10,20 @@ import type { FileVolume, VolumeInputs } from "./schema";
  */
 export function makeScript(volume: FileVolume, path: string, seen: SeenFile, sidecar: Sidecar, unless: string): string {
   return `lock
-${assertUnchanged(path, seen)}${unless}${ensurePool(volume.storage)}t="$f.new"
+${alreadyDone(path, seen, sidecar)}${assertUnchanged(path, seen)}${unless}${ensurePool(volume.storage)}t="$f.new"
 trap 'rm -f "$t"' EXIT
 ${make(volume)}
+rm -f "$f"
 ${publish(sidecar, "600")}${refreshPool(volume.storage)}`;
+}
+
+/** A connection that broke runs a script again: what it did the first time is not another run's doing. */
+function alreadyDone(path: string, seen: SeenFile, sidecar: Sidecar): string {
+  const text = sidecarText(sidecar);
+  if (seen.exists && seen.sidecarText === text) return "";
+  return `f=${quote(path)}
+if [ -e "$f" ] && [ -e "$f.kvmesh.json" ] && [ "$(cat "$f.kvmesh.json")" = ${quote(text)} ]; then exit 0; fi
+`;
 }
 
 function make({ format, base, baseFormat, capacityBytes }: VolumeInputs): string {
@@ -57,7 +67,7 @@ ${refreshPool(volume.storage)}`;
 /** Another mark on a disk of ours: a stack was renamed, an environment changed, the disk outlives its resource or is had again. */
 export function markScript(path: string, seen: SeenFile, sidecar: Sidecar): string {
   return `lock
-${assertUnchanged(path, seen)}printf %s ${quote(sidecarText(sidecar))} >"$f.kvmesh.json.new"
+${alreadyDone(path, seen, sidecar)}${assertUnchanged(path, seen)}printf %s ${quote(sidecarText(sidecar))} >"$f.kvmesh.json.new"
 mv -f "$f.kvmesh.json.new" "$f.kvmesh.json"
 `;
 }
@@ -65,7 +75,9 @@ mv -f "$f.kvmesh.json.new" "$f.kvmesh.json"
 /** QEMU's own lock says whether a machine still uses the disk. */
 export function removeVolumeScript(storage: string, path: string, seen: SeenFile): string {
   return `lock
-${assertUnchanged(path, seen)}
+f=${quote(path)}
+if [ -e "$f" ] || [ -e "$f.kvmesh.json" ]; then
+${assertUnchanged(path, seen)}fi
 if [ -e "$f" ]; then
   said=$(qemu-img info "$f" 2>&1) || case $said in *lock*) fail "$f is in use by a running machine" ;; esac
 fi

@@ -162,8 +162,10 @@ function changeTags(before: readonly string[], after: readonly string[]): string
 
 /** Another mark on a volume of ours: a stack was renamed, an environment changed, it outlives its resource or is had again. */
 export function markThinScript(volume: ThinVolume, seen: LogicalVolume, tagged: Tagged): string {
+  const after = tagsOf(tagged);
   return `lock
-${look(volume)}${assertUnchanged(seen)}${changeTags(ourTags(seen.tags), tagsOf(tagged))}`;
+${look(volume)}[ "$tags" != ${quote(line(after))} ] || exit 0
+${assertUnchanged(seen)}${changeTags(ourTags(seen.tags), after)}`;
 }
 
 /** A running machine is told at once. LVM makes sizes whole extents. */
