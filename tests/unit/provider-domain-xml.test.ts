@@ -131,7 +131,9 @@ describe("a domain's diff", () => {
     expect(effects({ name: "web-1" })).to.deep.equal(["name replace"]);
     expect(effects({ host: { ...good.host, port: 2222 } })).to.deep.equal(["host.port record"]);
     const off = diffDomain({ ...state, running: false }, good);
-    expect(off).to.deep.equal([{ property: "running", effect: "live", reason: "it is off and is started" }]);
+    expect(off).to.deep.equal([
+      { property: "running", effect: "live", reason: "it is off or paused, and is started or goes on" },
+    ]);
   });
 });
 
