@@ -34,9 +34,11 @@ function packagesAreStale() {
   );
 }
 
-const [major, minor] = process.versions.node.split(".").map(Number);
-if (major < 20 || (major === 20 && minor < 19)) {
-  fail(`Node.js ${process.versions.node} is too old: 20.19 or later is needed (https://nodejs.org)`);
+// ">=20.19": npm only warns of it.
+const oldest = require("../package.json").engines.node.replace(">=", "");
+const [found, needed] = [process.versions.node, oldest].map((version) => version.split(".").map(Number));
+if (found[0] < needed[0] || (found[0] === needed[0] && found[1] < needed[1])) {
+  fail(`Node.js ${process.versions.node} is too old: ${oldest} or later is needed (https://nodejs.org)`);
 }
 const [program, ...args] = process.argv.slice(2);
 if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quickstart/cli");
