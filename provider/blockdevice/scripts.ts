@@ -10,7 +10,7 @@ export interface Claimant {
   readonly disk: string;
 }
 
-/** A file's first four fields; then since when, its state, the device's path, and of a released one what the device held. */
+/** A file's first four fields; then since when, its state, the device's path, and the image that is written to it; of a released one, what the device held. */
 export function claimantKey({ owner, machine, disk }: Claimant): string {
   return [owner.project, owner.stack, machine, disk].join("\t");
 }
@@ -135,9 +135,11 @@ export interface TakeOptions {
  */
 export function takeScript(wanted: Wanted, { before = wanted, known = false }: TakeOptions = {}): string {
   const fresh = wanted.base === undefined ? "claimed" : known ? "ready" : "writing";
+  const image = wanted.base === undefined ? "" : `${wanted.baseFormat ?? "raw"}:${wanted.base}`;
   return `lock
 ${locate(wanted.device)}${requireSound(wanted)}${requireImage(wanted)}me=${quote(claimantKey(wanted))}
 before=${quote(claimantKey(before))}
+image=${quote(image)}
 folder ${CLAIMS}
 cd ${CLAIMS}
 mine= since= last= again=new
@@ -149,7 +151,10 @@ for c in "$claim" "\${claim%.part*}" "$claim".part*; do
     last=$(cut -f1-3 "$c" | tr '\\t' /)
     if [ "$c" = "$claim" ] && [ "$holder" = "$me" ] && [ "$(cut -f8 "$c")" = "$(held)" ]; then again=again; fi
   elif [ "$c" = "$claim" ] && { [ "$holder" = "$me" ] || [ "$holder" = "$before" ]; }; then
-    mine=$state since=$(cut -f5 "$c")
+    mine=$state since=$(cut -f5 "$c") had=$(cut -f8 "$c")
+    if [ "$mine" = ready ] && [ -n "$had" ] && [ "$had" != "$image" ]; then
+      fail "$d is this machine's, written from the image $had, declared is \${image:-none}; its machine may have run. It is left untouched: declare that image, or, if nothing on it is needed, on the host: rm ${CLAIMS}/$c; wipefs -a $d && dd if=/dev/zero of=$d bs=1M count=1"
+    fi
   else
     printf 'held\\t'; cut -f1-5 "$c"
     exit 0
@@ -159,7 +164,7 @@ if [ -z "$mine" ] && [ $again = new ]; then
 ${known ? ":" : REQUIRE_UNUSED}
 fi
 : "\${mine:=${fresh}}" "\${since:=$(date -u +%Y-%m-%dT%H:%M:%SZ)}"
-printf '%s\\t%s\\t%s\\t%s\\n' "$me" "$since" "$mine" "$d" >.new
+{ printf '%s\\t%s\\t%s\\t%s' "$me" "$since" "$mine" "$d"; [ -z "$image" ] || printf '\\t%s' "$image"; echo; } >.new
 mv -f .new "$claim"
 printf '%s\\t%s\\t%s\\n' "$mine" $again "$size"
 `;

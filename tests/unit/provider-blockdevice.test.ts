@@ -95,6 +95,24 @@ describe("block devices of a simulated host", () => {
     expect(host.read("/var/lib/kvmesh/devices/S1")).to.contain("\tdev-control-1\t");
   });
 
+  it("that a killed run wrote from another image are refused, and what may be on them is left", async () => {
+    for (const name of ["old", "new"]) host.write(`/var/lib/kvmesh/${name}.raw`, `the ${name} image`);
+    const from = (name: string) => ({ base: `/var/lib/kvmesh/${name}.raw`, baseFormat: "raw" as const });
+    await take(from("old"));
+    await take(from("old"));
+    const content = (): string => fs.readFileSync(host.path("/dev/sdb"), "utf8").slice(0, 13);
+    expect(content()).to.equal("the old image");
+    expect((await failure(take(from("new")))).message).to.contain(
+      `${device} is this machine's, written from the image raw:/var/lib/kvmesh/old.raw, declared is raw:/var/lib/kvmesh/new.raw; its machine may have run. It is left untouched`,
+    );
+    expect((await failure(take())).message).to.contain("declared is none");
+    expect(content()).to.equal("the old image");
+    // One that is replaced as declared is given back first.
+    await blockDeviceKind.delete(testContext(transport), "x", { ...state(), ...from("old") });
+    await take(from("new"));
+    expect(content()).to.equal("the new image");
+  });
+
   it("take no path that changes with the next boot, and no image without its format", () => {
     const failures = (change: object): readonly string[] =>
       blockDeviceKind.check({ ...inputs(), ...change }).failures.map(({ property, reason }) => `${property} ${reason}`);
