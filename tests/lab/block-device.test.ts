@@ -7,6 +7,7 @@ import type { BlockDeviceInputs, BlockDeviceOutputs } from "../../provider/block
 import { PartialError } from "../../provider/core/kind";
 import { testContext } from "../support/context";
 import { failure } from "../support/failure";
+import { guard } from "../support/guard";
 import { LocalMachine } from "../support/local-machine";
 
 /** Loop devices and mounts take root on Linux. */
@@ -48,6 +49,11 @@ const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "dev
       ...{ path: device, sizeBytes: 64 * MIB, condition: "claimed" },
       ...change,
     });
+    /** Of the device: also when the tests are killed. */
+    const tearDown =
+      (): string => `rm -f ${device}; umount ${loop} 2>/dev/null || :; partx --delete ${loop} 2>/dev/null || :
+losetup --detach ${loop}; rmdir /dev/disk/by-id /dev/disk 2>/dev/null || :`;
+    let release: () => void;
     const claims = (): readonly string[] => {
       const folder = machine.path("var/lib/kvmesh/devices");
       return fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => name !== ".new") : [];
@@ -60,6 +66,7 @@ const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "dev
       fs.mkdirSync("/dev/disk/by-id", { recursive: true });
       device = `/dev/disk/by-id/kvmesh-test-${process.pid}`;
       fs.symlinkSync(loop, device);
+      release = guard(tearDown());
       // A loop device has no serial number: that column, and that it counts as a disk, are not the kernel's.
       machine.command(
         "lsblk",
@@ -68,9 +75,8 @@ const owner = { project: "shop", stack: "dev", cluster: "dev", environment: "dev
       machine.command("virsh", "exit 0");
     });
     afterEach(() => {
-      sh(
-        `rm ${device}; partx --delete ${loop} 2>/dev/null || :; losetup --detach ${loop}; rmdir /dev/disk/by-id /dev/disk 2>/dev/null || :`,
-      );
+      sh(tearDown());
+      release();
       machine.close();
     });
 

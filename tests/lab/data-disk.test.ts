@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "chai";
 import { mountScript } from "../../components/nodes/data-disk";
+import { guard } from "../support/guard";
 
 /** Loop devices and mounts take root on Linux. */
 const isRoot = process.getuid?.() === 0 && process.platform === "linux";
@@ -13,15 +14,18 @@ const isRoot = process.getuid?.() === 0 && process.platform === "linux";
   () => {
     let folder: string;
     let device: string;
+    let release: () => void;
     beforeEach(() => {
       folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-data-disk-"));
       execFileSync("truncate", ["-s", "64M", path.join(folder, "disk")]);
       device = execFileSync("losetup", ["--find", "--show", path.join(folder, "disk")], { encoding: "utf8" }).trim();
+      release = guard(`chattr -i ${mnt()}; losetup --detach ${device}; rm -rf ${folder}`);
     });
     afterEach(() => {
       spawnSync("chattr", ["-i", mnt()]);
       execFileSync("losetup", ["--detach", device]);
       fs.rmSync(folder, { recursive: true, force: true });
+      release();
     });
 
     /** One boot: /dev and /etc of its own in a mount namespace, with the device under its id; then `look` in there. */

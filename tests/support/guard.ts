@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
  * Has sh run `script` when this process ends before it calls what is returned: interrupted, killed, out of time. The guard waits, in a
  * session of its own, for the end of a pipe that only this process holds; no signal to the tests reaches it.
  */
-export function guard(script: string, env: Readonly<Record<string, string>>): () => void {
+export function guard(script: string, env: Readonly<Record<string, string>> = {}): () => void {
   const child = spawn("sh", ["-c", `read -r _ || {\n${script}\n}`], {
     detached: true,
     cwd: "/",
