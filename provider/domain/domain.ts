@@ -11,6 +11,7 @@ import { needsRestart, pendingRestart, seenInputs, unmodelled } from "./drift";
 import { importDomain } from "./import";
 import { inspect } from "./inspect";
 import { inTurn } from "./restart";
+import { requireMoreMemory } from "./room";
 import { pluggingOf } from "./plugging";
 import { refuseUnfit } from "./production";
 import { checkDomain, domainArgs } from "./schema";
@@ -81,8 +82,12 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     const foreign = notOurs(olds, id, seen);
     if (foreign !== undefined) throw new UserError(`${where(news.host)}: ${foreign}; it is left untouched`);
     const reboot = diffDomain(olds, news).filter((change) => change.effect === "reboot");
-    if (reboot.length > 0 && seen.live && news.restart?.when === "needed") {
+    const { live } = seen;
+    if (reboot.length > 0 && live && news.restart?.when === "needed") {
       await inTurn(ctx, news, async () => {
+        // Before anything is changed: a machine that is shut down and can't start any more is an outage.
+        const room = requireMoreMemory(news, live);
+        if (room !== "") await onHost(ctx, news.host, `restarting machine ${news.name}`, room);
         await apply(ctx, news, id, seen);
         const now = await inspect(ctx, news.host, news.name);
         return now !== undefined && needsRestart(news, now);
@@ -92,7 +97,7 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     }
     await apply(ctx, news, id, seen);
     await giveUpLeft(ctx, { ...news, machine: news.name });
-    if (reboot.length > 0 && seen.live) {
+    if (reboot.length > 0 && live) {
       const names = reboot.map((change) => change.property).join(", ");
       ctx.warn(
         `${news.name}: ${names}: takes effect when the machine is shut down and started again (a reboot from inside is not enough)`,

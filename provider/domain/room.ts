@@ -1,16 +1,31 @@
 import type { DomainInputs } from "./schema";
 
+/** What a machine has of its host's memory, or will have. */
+type Memory = Pick<DomainInputs, "memoryBytes" | "maxMemoryBytes" | "numaNode" | "hugepageBytes">;
+
+/** What it takes at its start: with hugepages, QEMU takes all that the machine may ever have. */
+function taken({ memoryBytes, maxMemoryBytes, hugepageBytes }: Memory): number {
+  return hugepageBytes === undefined ? memoryBytes : (maxMemoryBytes ?? memoryBytes);
+}
+
 /**
  * Part of a machine's script, under the lock, before it is defined and started: ends it when the host has not the memory. Without it
  * libvirt starts the machine all the same, and the kernel ends something when the memory is really used.
  */
-export function requireMemory(
-  domain: Pick<DomainInputs, "memoryBytes" | "maxMemoryBytes" | "numaNode" | "hugepageBytes">,
-): string {
-  const { numaNode, hugepageBytes } = domain;
-  // With hugepages, QEMU takes all that the machine may ever have at its start.
-  if (hugepageBytes !== undefined)
-    return requireHugepages(domain.maxMemoryBytes ?? domain.memoryBytes, hugepageBytes, numaNode);
+export function requireMemory(machine: Memory): string {
+  return required(machine, taken(machine), "", "nothing was started");
+}
+
+/** The same before a running machine is shut down to start with more memory, or other memory: what it has, it gives back. Empty: it has enough. */
+export function requireMoreMemory(machine: Memory, running: Memory): string {
+  const same = machine.numaNode === running.numaNode && machine.hugepageBytes === running.hugepageBytes;
+  const wanted = taken(machine) - (same ? taken(running) : 0);
+  return wanted <= 0 ? "" : required(machine, wanted, same ? " more" : "", "it runs on as it was");
+}
+
+/** @param more " more", where the machine has some already. */
+function required({ numaNode, hugepageBytes }: Memory, bytes: number, more: string, then: string): string {
+  if (hugepageBytes !== undefined) return requireHugepages(bytes, hugepageBytes, numaNode, more, then);
   const where = numaNode === undefined ? "the host" : `the host's NUMA node ${numaNode}`;
   // A node has no MemAvailable: free pages, and those of files and caches that the kernel can drop.
   const file = numaNode === undefined ? "/proc/meminfo" : `/sys/devices/system/node/node${numaNode}/meminfo`;
@@ -18,15 +33,21 @@ export function requireMemory(
     numaNode === undefined
       ? `awk '$1 == "MemAvailable:" { print $2 }'`
       : `awk '$3 == "MemFree:" || $3 == "FilePages:" || $3 == "SReclaimable:" { n += $4 } $3 == "Shmem:" { n -= $4 } END { print n }'`;
-  const wanted = Math.ceil(domain.memoryBytes / 1024);
+  const wanted = Math.ceil(bytes / 1024);
   return `${numaNode === undefined ? "" : `[ -d /sys/devices/system/node/node${numaNode} ] || fail "this host has no NUMA node ${numaNode}: probe it again with \\\`npm run facts\\\`"\n`}if [ -r ${file} ]; then
   have=$(${available} ${file})
-  [ "\${have:-0}" -ge ${wanted} ] || fail "the machine needs ${mib(wanted)} MiB, and $((\${have:-0} / 1024)) MiB are available on ${where}: lower its memory or that of others there, or give it another host; nothing was started"
+  [ "\${have:-0}" -ge ${wanted} ] || fail "the machine needs ${mib(wanted)} MiB${more}, and $((\${have:-0} / 1024)) MiB are available on ${where}: lower its memory or that of others there, or give it another host; ${then}"
 fi
 `;
 }
 
-function requireHugepages(bytes: number, pageBytes: number, node: number | undefined): string {
+function requireHugepages(
+  bytes: number,
+  pageBytes: number,
+  node: number | undefined,
+  more: string,
+  then: string,
+): string {
   const size = pageBytes / 1024;
   const wanted = Math.ceil(bytes / pageBytes);
   const where = node === undefined ? "the host" : `the host's NUMA node ${node}`;
@@ -37,7 +58,7 @@ for p in /sys/devices/system/node/node${node ?? "[0-9]*"}/hugepages/hugepages-${
   have=$((have + $(cat "$p/free_hugepages")))
   all=$((all + $(cat "$p/nr_hugepages")))
 done
-[ "$have" -ge ${wanted} ] || fail "the machine needs ${wanted} hugepages of ${size} KiB, and $have of $all are free on ${where}: set more aside there, or lower its memory; if the facts say otherwise, probe the host again with \\\`npm run facts\\\`; nothing was started"
+[ "$have" -ge ${wanted} ] || fail "the machine needs ${wanted}${more} hugepages of ${size} KiB, and $have of $all are free on ${where}: set more aside there, or lower its memory; if the facts say otherwise, probe the host again with \\\`npm run facts\\\`; ${then}"
 `;
 }
 

@@ -119,6 +119,23 @@ describe("a restart for a change", () => {
     expect(plane.read("var/lib/kvmesh/record")).to.equal(undefined);
   });
 
+  it("neither changes nor drains a machine that the host has not the memory to start again", async () => {
+    const { id, state, inputs } = machines.get("w-0")!;
+    const update = (wanted: Partial<DomainInputs>): Promise<unknown> =>
+      domainKind.update(testContext(transport, "w-0"), id, state, { ...inputs, ...wanted });
+    const TIB = 1024 * 1024 * MIB;
+    expect(await failure(update({ memoryBytes: 4 * TIB + 128 * MIB }))).to.match(
+      /restarting machine w-0: the machine needs 4194304 MiB more, and \d+ MiB are available on the host: .*; it runs on as it was/,
+    );
+    // Memory of another kind is wanted whole: what the machine has now is none of it.
+    expect(await failure(update({ hugepageBytes: 2 * MIB, numaNode: 0 }))).to.match(
+      /needs 64 hugepages of 2048 KiB, and 0 of 0 are free on the host's NUMA node 0: .*; it runs on as it was/,
+    );
+    expect(await memory("w-0")).to.equal(String(128 * 1024));
+    expect(asked().filter((line) => /^(create|drain w)/.test(line))).to.deep.equal([]);
+    expect((await host.shell("virsh domstate w-0")).stdout.trim()).to.equal("running");
+  });
+
   it("leaves a node cordoned that somebody else had cordoned", async () => {
     set("w-0.cordoned", "true");
     await grow("w-0");
