@@ -14,6 +14,8 @@ export const FLANNEL_VERSIONS: Readonly<Record<string, string>> = {
 export interface FlannelArgs {
   readonly cni: CniSpec;
   readonly podCidr: string;
+  /** Where every node reaches the API server. */
+  readonly api: KubernetesSpec["endpoint"];
   readonly imagePullPolicy: KubernetesSpec["imagePullPolicy"];
   readonly timeoutSeconds: number;
 }
@@ -24,7 +26,7 @@ const LABELS = { ...APP, tier: "node", "k8s-app": "flannel" };
 
 /**
  * The pod network, as upstream's manifest has it (flannel-io/flannel, Documentation/kube-flannel.yml, v0.28.4), typed.
- * Image repository, backend and pod CIDR are settings.
+ * Image repository, backend and pod CIDR are settings; unlike upstream's it needs no kube-proxy.
  */
 export class Flannel extends pulumi.ComponentResource {
   readonly daemonSet: DaemonSet;
@@ -123,7 +125,7 @@ function netConfig({ podCidr, cni }: FlannelArgs): string {
   return JSON.stringify({ Network: podCidr, EnableNFTables: false, Backend: { Type: cni.backend } });
 }
 
-function podSpec({ cni, imagePullPolicy }: FlannelArgs): core.v1.PodSpec {
+function podSpec({ cni, api, imagePullPolicy }: FlannelArgs): core.v1.PodSpec {
   const version = cni.version.replace(/^v/, "");
   const image = `${cni.imageRepository}/flannel:v${version}`;
   const pluginImage = `${cni.imageRepository}/flannel-cni-plugin:${FLANNEL_VERSIONS[version]}`;
@@ -170,6 +172,9 @@ function podSpec({ cni, imagePullPolicy }: FlannelArgs): core.v1.PodSpec {
         env: [
           { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
           { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
+          // Not the cluster's address of it, which answers only once kube-proxy runs there: flanneld would give up after 30 s.
+          { name: "KUBERNETES_SERVICE_HOST", value: api.host },
+          { name: "KUBERNETES_SERVICE_PORT", value: String(api.port) },
           { name: "EVENT_QUEUE_DEPTH", value: "5000" },
           { name: "CONT_WHEN_CACHE_NOT_READY", value: "false" },
         ],

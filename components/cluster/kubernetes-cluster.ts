@@ -63,6 +63,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       {
         cni: spec.cni,
         podCidr: spec.podCidr,
+        api: spec.endpoint,
         imagePullPolicy: spec.imagePullPolicy,
         timeoutSeconds: Math.ceil(args.timeouts.rollout / 1000),
       },

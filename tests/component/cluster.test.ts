@@ -106,6 +106,9 @@ describe("KubernetesCluster", () => {
     expect(text).to.contain("mirror.example.net/flannel/flannel:v0.28.4");
     expect(text).to.contain("mirror.example.net/flannel/flannel-cni-plugin:v1.9.1-flannel1");
     expect(text).not.to.contain("ghcr.io");
+    expect(text, "reaches the API server without kube-proxy").to.contain(
+      '{"name":"KUBERNETES_SERVICE_HOST","value":"10.0.0.10"},{"name":"KUBERNETES_SERVICE_PORT","value":"6443"}',
+    );
   });
 
   it("declares nothing when something is wrong", async () => {
