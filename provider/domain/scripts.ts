@@ -64,7 +64,7 @@ export interface Plugged {
   readonly key: string;
 }
 
-/** `seed`: make it anew. `fresh`: this call defines the domain, so a failed start undoes the definition and the seed. */
+/** `seed`: make it anew, also where it is there. `fresh`: this call defines the domain, so a failed start undoes the definition and the seed. */
 export interface ApplyOptions {
   readonly xml: string;
   readonly uuid: string;
@@ -86,7 +86,7 @@ export function applyScript(domain: DomainInputs, options: ApplyOptions): string
 seed=${quote(seedPath(domain))}
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
-${options.seed && domain.cloudInit !== undefined ? makeSeed(domain.cloudInit) : ""}
+${domain.cloudInit === undefined ? "" : makeSeed(domain.cloudInit, options.seed)}
 printf %s ${quote(options.xml)} >"$d/domain.xml"
 lock
 ${requireLease({ owner: domain.owner, machine: domain.name }, domain.vcpuPins)}
@@ -97,7 +97,7 @@ plugged() { v dumpxml "$n" | grep -qE "<(target dev|mac address)=.$1."; }
 if [ "$state" = new ] || [ "$state" = "shut off" ]; then
 ${requireMemory(domain)}fi
 folder ${quote(domain.storage)}
-${options.seed ? placeSeed : ""}
+${domain.cloudInit === undefined ? "" : placeSeed}
 ${attach.map(attachDevice).join("\n")}
 v define "$d/domain.xml" >/dev/null
 v autostart ${domain.autostart ? "" : "--disable "}"$n" >/dev/null
@@ -158,9 +158,10 @@ else
 fi`;
 }
 
-/** Whichever tool the host has; the data is written by the shell itself, so that it is in no argument list. */
-function makeSeed(cloudInit: CloudInit): string {
-  return `mkdir "$d/seed"
+/** Whichever tool the host has; the data is written by the shell itself, so that it is in no argument list. One that somebody removed is made again. */
+function makeSeed(cloudInit: CloudInit, always: boolean): string {
+  return `if ${always ? "true" : '[ ! -e "$seed" ]'}; then
+mkdir "$d/seed"
 printf %s ${quote(cloudInit.userData)} >"$d/seed/user-data"
 printf %s ${quote(cloudInit.metaData)} >"$d/seed/meta-data"
 printf %s ${quote(cloudInit.networkConfig)} >"$d/seed/network-config"
@@ -169,11 +170,14 @@ elif command -v genisoimage >/dev/null; then mkiso=genisoimage
 elif command -v mkisofs >/dev/null; then mkiso=mkisofs
 else fail 'there is no tool to make the cloud-init seed: install the package xorriso'
 fi
-$mkiso -quiet -output "$d/seed.iso" -volid cidata -joliet -rock "$d/seed" 2>"$d/mkiso" || fail "the cloud-init seed could not be made: $(tail -n 3 "$d/mkiso")"`;
+$mkiso -quiet -output "$d/seed.iso" -volid cidata -joliet -rock "$d/seed" 2>"$d/mkiso" || fail "the cloud-init seed could not be made: $(tail -n 3 "$d/mkiso")"
+fi`;
 }
 
-const placeSeed = `cp "$d/seed.iso" "$seed.new"
-mv -f "$seed.new" "$seed"`;
+const placeSeed = `if [ -e "$d/seed.iso" ]; then
+cp "$d/seed.iso" "$seed.new"
+mv -f "$seed.new" "$seed"
+fi`;
 
 /**
  * Pins what runs now; the definition holds the same for the next start. A vCPU that the running machine does not have yet is left

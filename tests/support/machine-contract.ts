@@ -68,8 +68,8 @@ export function machineContract(ground: () => MachineGround): void {
     expect((await domainKind.read(ctx, id, made))?.inputs).to.deep.equal(inputs);
   });
 
-  it("defines more memory for the next start and says so", async () => {
-    const { transport, inputs, made, id } = ground();
+  it("defines more memory for the next start and says so, where the host has it", async () => {
+    const { transport, shell, inputs, made, id } = ground();
     const ctx = testContext(transport, `machine ${hostile}`);
     const more = { ...inputs, memoryBytes: 160 * MIB };
     expect(domainKind.diff(made, more)[0]).to.include({ property: "memoryBytes", effect: "reboot" });
@@ -78,6 +78,19 @@ export function machineContract(ground: () => MachineGround): void {
     const seen = await domainKind.read(ctx, id, { ...made, ...more });
     expect(seen).to.deep.equal({ inputs: more, outputs: { uuid: id, running: true, unmodelled: [] } });
     await domainKind.update(ctx, id, { ...made, ...more }, inputs);
+
+    const definition = await shell("virsh dumpxml --inactive contract-0");
+    const tooMuch = {
+      ...inputs,
+      memoryBytes: 4096 * 1024 * MIB + inputs.memoryBytes,
+      restart: { when: "needed" } as const,
+    };
+    const refused = await failure(domainKind.update(ctx, id, { ...made, restart: tooMuch.restart }, tooMuch));
+    expect(refused.message, "before it is shut down for it").to.match(
+      /needs 4194304 MiB more, and \d+ MiB are available/,
+    );
+    expect(await shell("virsh dumpxml --inactive contract-0")).to.equal(definition);
+    expect(await shell("virsh -q domstate contract-0")).to.equal("running");
   });
 
   it("names what somebody else wrote into the definition, and writes it anew", async () => {
@@ -158,7 +171,7 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
     expect(ctx.warnings).to.deep.equal([]);
   });
 
-  it("starts again what was switched off, takes no renamed machine for gone, and lets go on what was paused", async () => {
+  it("starts again what was switched off, makes its seed again, takes no renamed machine for gone, sees autostart, and lets go on what was paused", async () => {
     const { transport, shell, inputs, made, id } = ground();
     const ctx = testContext(transport, `machine ${hostile}`);
     await shell("virsh -q destroy contract-0 >/dev/null");
@@ -168,12 +181,19 @@ virsh -q define /tmp/quota.xml >/dev/null; rm /tmp/quota.xml`);
       property: "running",
       effect: "live",
     });
+    await shell(`rm ${storage}/contract-0-seed.iso`);
     await shell("virsh -q domrename contract-0 contract-9 >/dev/null");
     const renamed = await failure(domainKind.read(ctx, id, made));
     await shell("virsh -q domrename contract-9 contract-0 >/dev/null");
     expect(renamed.message).to.contain("machine contract-0 was renamed to contract-9 by hand: rename it back");
     await domainKind.update(ctx, id, { ...made, running: false }, inputs);
     expect((await domainKind.read(ctx, id, made))?.outputs.running).to.equal(true);
+
+    await shell("virsh -q autostart contract-0 >/dev/null");
+    const automatic = await domainKind.read(ctx, id, made);
+    expect(automatic?.inputs).to.deep.equal({ ...inputs, autostart: true });
+    await domainKind.update(ctx, id, { ...made, autostart: true }, inputs);
+    expect((await domainKind.read(ctx, id, made))?.inputs.autostart).to.equal(false);
 
     await shell("virsh -q suspend contract-0 >/dev/null");
     const paused = await domainKind.read(ctx, id, made);
