@@ -70,7 +70,7 @@ for i in $(seq 200); do ln -s /run/kernel-dev/tap$i /dev/tap$i; done`,
     });
     const domain = await make(domainKind, {
       ...{ host, owner, storage, name, type: "qemu", vcpus: 1, vcpuPins: [], emulatorPin: [], ioThreadPin: [] },
-      ...{ memoryBytes: 1024 * MIB, maxMemoryBytes: 1024 * MIB },
+      ...{ memoryBytes: 1024 * MIB, maxMemoryBytes: 1024 * MIB, firmware: "efi" },
       disks: [{ type: "file", path: disk.state.path, format: "qcow2", target: "vda" }],
       interfaces: [
         { type: "network", network: "guests-nat", mac: macs.nat },
@@ -104,6 +104,12 @@ for i in $(seq 200); do ln -s /run/kernel-dev/tap$i /dev/tap$i; done`,
       outputs: { uuid: id, running: true, unmodelled: [] },
     });
     expect(ctx.warnings).to.deep.equal([]);
+  });
+
+  it("has booted by UEFI, and its file system has the disk's size", async () => {
+    const [firmware, bytes] = (await lab.shell(beside, "ls /sys/firmware | grep efi; findmnt -bno SIZE /")).split("\n");
+    expect(firmware).to.equal("efi");
+    expect(Number(bytes)).to.be.greaterThan(3.5 * 2 ** 30);
   });
 
   it("is reached by macvtap from the LAN, and through its host where only that sees it", async () => {

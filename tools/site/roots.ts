@@ -23,7 +23,8 @@ export const hostRecipe: RootRecipe = {
     ...["qemu-system-x86", "qemu-utils", "qemu-block-extra", "ovmf", "libvirt-daemon-system", "libvirt-clients"],
     ...["openssh-server", "openssh-client", "iproute2", "bridge-utils", "dnsmasq-base", "iptables", "nftables"],
     ...["procps", "kmod", "dmidecode", "numactl", "pciutils", "fio", "sudo", "ca-certificates"],
-    ...["genisoimage", "xorriso", "e2fsprogs", "fdisk", "lvm2", "grub-pc-bin", "grub-common"],
+    ...["genisoimage", "xorriso", "e2fsprogs", "fdisk", "lvm2", "dosfstools", "mtools"],
+    ...["grub-pc-bin", "grub-efi-amd64-bin", "grub-common"],
   ],
   hook: "host-root.sh",
 };
