@@ -12,10 +12,11 @@ export function placedFrom(
   const note = (outputs: Readonly<Record<string, unknown>>, name: unknown, cpus: unknown): void => {
     const { address, port, hostKey } = record(outputs.host);
     const alike = hosts.filter(({ endpoint }) => endpoint.hostKey === hostKey);
+    // Its key first: it may be renumbered, and another host have its address. Where several have one key, that says nothing.
     const host =
-      hosts.find(({ endpoint }) => endpoint.address === address && endpoint.port === (port ?? 22)) ??
-      // Renumbered; where several have one key, it says nothing.
-      (alike.length === 1 ? alike[0] : undefined);
+      alike.length === 1
+        ? alike[0]
+        : hosts.find(({ endpoint }) => endpoint.address === address && endpoint.port === (port ?? 22));
     // A host that left the stack file keeps nothing; the machine gets another place, and the plan shows it.
     if (!host || typeof name !== "string" || !isCpuList(cpus)) return;
     placed.set(name, { name, host: host.name, cpus });

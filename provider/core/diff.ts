@@ -35,6 +35,7 @@ export function hostEffect(olds: { readonly host: Endpoint }, news: { readonly h
 }
 
 export function isAnotherHost(before: Endpoint, after: Endpoint): boolean {
+  if ((after as unknown) === UNKNOWN) return false;
   const known = [after.hostKey, after.address, after.port].every((value: unknown) => value !== UNKNOWN);
   const elsewhere = before.address !== after.address || before.port !== after.port;
   return known && elsewhere && before.hostKey !== after.hostKey;

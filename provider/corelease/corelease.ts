@@ -139,11 +139,11 @@ export async function take(ctx: Context, lease: CoreLeaseInputs, from: CoreLease
   }
   const holders = taken.map((line) => {
     const [cpu, project, stack, machine, since, leaving] = line.split("\t");
-    const until = leaving ? " until it is moved or restarted: run that stack's `pulumi up`" : "";
+    const until = leaving ? " until it is moved or restarted and `pulumi up --refresh` of its stack has seen it" : "";
     return `CPU ${cpu} by ${project}/${stack}/${machine} since ${since}${until}`;
   });
   throw new UserError(
     `${where(lease.host)}: ${doing}: held already: ${holders.join(", ")}. None was taken. ` +
-      "Keep these CPUs out of this stack (hosts.<host>.reserved.cpus in the stack file); a lease ends when its stack releases it (if that stack is gone for good, remove the CPU's file in /var/lib/kvmesh/leases on the host)",
+      "Another stack's: keep these CPUs out of this one (hosts.<host>.reserved.cpus in the stack file); a lease ends when its stack releases it (if that stack is gone for good, remove the CPU's file in /var/lib/kvmesh/leases on the host)",
   );
 }

@@ -41,6 +41,8 @@ export const domainKind: Kind<DomainInputs, DomainOutputs> = {
     }
     const uuid = seen?.uuid ?? randomUUID();
     await apply(ctx, inputs, uuid, seen);
+    // One that takes the place of another may need fewer cores than that had.
+    await giveUpLeft(ctx, { ...inputs, machine: inputs.name });
     return { id: uuid, outputs: { uuid, running: true, unmodelled: [] } };
   },
 

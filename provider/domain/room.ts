@@ -18,9 +18,14 @@ export function requireMemory(machine: Memory): string {
 
 /** The same before a running machine is shut down to start with more memory, or other memory: what it has, it gives back. Empty: it has enough. */
 export function requireMoreMemory(machine: Memory, running: Memory): string {
-  const same = machine.numaNode === running.numaNode && machine.hugepageBytes === running.hugepageBytes;
-  const wanted = taken(machine) - (same ? taken(running) : 0);
-  return wanted <= 0 ? "" : required(machine, wanted, same ? " more" : "", "it runs on as it was");
+  const nodes = [machine, running].map(({ numaNode }) => numaNode);
+  const moves = !nodes.includes(undefined) && nodes[0] !== nodes[1];
+  // An adopted machine may have hugepages of the host's default size, seen as 0.
+  const sizes = [machine, running].map(({ hugepageBytes }) => hugepageBytes);
+  const alike = sizes[0] === sizes[1] || (sizes[0] !== undefined && sizes[1] === 0);
+  const kept = alike && !moves;
+  const wanted = taken(machine) - (kept ? taken(running) : 0);
+  return wanted <= 0 ? "" : required(machine, wanted, kept ? " more" : "", "it runs on as it was");
 }
 
 /** @param more " more", where the machine has some already. */

@@ -84,7 +84,7 @@ export const imageKind: Kind<ImageInputs, ImageOutputs> = {
     if (!known) return importImage(ctx, id);
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) {
-      refuseUnmounted(ctx, known.host, id, seen);
+      refuseUnmounted(known.host, id, seen);
       return undefined;
     }
     const inputs = without(known, "path", "virtualSizeBytes");

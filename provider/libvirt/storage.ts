@@ -87,11 +87,12 @@ export function adopts(at: Endpoint, path: string, seen: SeenFile, wanted: Mark)
  * @throws UserError when nothing of kvmesh is in the folder: after a boot its file system may not be mounted. Taken for gone, a disk would be made anew, and a
  *   machine would come up without its data.
  */
-export function refuseUnmounted(ctx: Context, at: Endpoint, path: string, { inOurFolder }: SeenFile): void {
+export function refuseUnmounted(at: Endpoint, path: string, { inOurFolder }: SeenFile): void {
   if (inOurFolder) return;
+  const folder = path.slice(0, path.lastIndexOf("/"));
   throw new UserError(
     `${where(at)}: ${path} is not there, and nothing else of kvmesh is in its folder: is the folder's file system mounted? It does not count as gone. ` +
-      `If it is gone for good: pulumi state delete '${ctx.urn}'`,
+      `If all that was in it is gone for good, on the host: mkdir -p ${folder} && touch ${folder}/${POOL_MARK}; then refresh again`,
   );
 }
 

@@ -59,7 +59,7 @@ done
 old=${quote(base.path)}
 [ -e "$old" ] || fail "$found, and its image is gone, so that nobody can tell whether it was written to. $remedy"
 code=0
-said=$(qemu-img compare -f ${quote(format)} -F ${base.format} "$f" "$old" 2>&1) || code=$?
+said=$(qemu-img compare -f ${quote(format)} -F ${quote(base.format)} "$f" "$old" 2>&1) || code=$?
 [ "$code" -ne 1 ] || fail "$found, and it was written to since. $remedy"
 [ "$code" = 0 ] || fail "$found, and it can't be compared with its image ($said). $remedy"
 `;

@@ -42,13 +42,15 @@ export const fileDisks: Disks<FileVolume> = {
   async read(ctx, id, known) {
     const seen = await inspectFile(ctx, known.host, id);
     if (!seen.exists) {
-      refuseUnmounted(ctx, known.host, id, seen);
+      refuseUnmounted(known.host, id, seen);
       return undefined;
     }
     if (lost(ctx, known.host, id, seen.sidecar?.mark, known.owner)) return undefined;
     const { bytes, format, base } = remainsOf(known.host, id, seen);
     // By hand, with what it holds: a plan that makes it anew would lose that.
-    if (format !== known.format || base?.path !== known.base)
+    // What a raw disk was made from is noted since 0093 only.
+    const imageKnown = format === "qcow2" || seen.sidecar?.raw !== undefined;
+    if (format !== known.format || (imageKnown && base?.path !== known.base))
       ctx.warn(
         `${where(known.host)}: ${id} is ${format} from ${base?.path ?? "no image"}, declared is ${known.format} from ${known.base ?? "no image"}: it is left as it is`,
       );

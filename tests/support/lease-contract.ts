@@ -25,7 +25,9 @@ export function leaseContract(ground: () => MachineGround): void {
     const error = await failure(coreLeaseKind.create(testContext(transport), other));
     expect(error.message).to.match(/CPU 1 by contract\/test\/contract-0 since \d{4}-\d\d-\d\dT/);
     expect(error.message)
-      .to.contain("None was taken. Keep these CPUs out of this stack (hosts.<host>.reserved.cpus in the stack file)")
+      .to.contain(
+        "None was taken. Another stack's: keep these CPUs out of this one (hosts.<host>.reserved.cpus in the stack file)",
+      )
       .and.to.contain("if that stack is gone for good, remove the CPU's file in /var/lib/kvmesh/leases");
     expect((await coreLeaseKind.read(testContext(transport), "x", other)) ?? "none").to.equal("none");
     expect((await coreLeaseKind.read(testContext(transport), "x", lease))?.inputs.cpus).to.deep.equal([1]);

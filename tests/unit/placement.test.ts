@@ -182,6 +182,15 @@ describe("placedFrom", () => {
       );
     expect(moved(["x", "k", "y"])).to.deep.equal([{ name: "web-0", host: hosts[1]!.name, cpus: [] }]);
     expect(moved(["k", "k", "y"])).to.deep.equal([]);
+    // Its old address is another host's now.
+    const swapped = hosts.map(({ endpoint, ...spec }, i) => ({
+      ...spec,
+      endpoint: { ...endpoint, address: ["192.0.2.200", "192.0.2.7", "192.0.2.8"][i]!, hostKey: ["x", "k", "y"][i]! },
+    }));
+    const at = { ...host("a"), address: "192.0.2.200", hostKey: "k" };
+    expect(
+      placedFrom({ "urn:1": { type: "kvmesh:index:Domain", outputs: { host: at, name: "web-0" } } }, swapped),
+    ).to.deep.equal([{ name: "web-0", host: hosts[1]!.name, cpus: [] }]);
   });
 
   it("takes cores from leases, hosts of floating machines from domains, and nothing from hosts that are gone", () => {

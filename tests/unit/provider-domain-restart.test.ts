@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { coreLeaseKind } from "../../provider/corelease/corelease";
 import { domainKind } from "../../provider/domain/domain";
 import { quorumWhileDown } from "../../provider/domain/restart-quorum";
+import { requireMoreMemory } from "../../provider/domain/room";
 import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
 import { SshTransport } from "../../provider/transport/ssh";
 import type { Transport } from "../../provider/transport/transport";
@@ -195,6 +196,21 @@ describe("a restart for a change", () => {
     expect(await failure(grow("w-0"))).to.contain("the control plane cp-1 is not Ready");
     expect(await memory("w-0")).to.equal(String(128 * 1024));
     expect(plane.read("var/lib/kvmesh/record")).to.equal(undefined);
+  });
+});
+
+describe("memory for a machine that starts again", () => {
+  const running = { memoryBytes: 512 * MIB, numaNode: 0, hugepageBytes: 2 * MIB };
+  const wanted = (machine: Parameters<typeof requireMoreMemory>[0], before: typeof running | object): string =>
+    /needs (\d+(?: more)? hugepages)/.exec(requireMoreMemory(machine, { ...running, ...before }))?.[1] ?? "nothing";
+
+  it("is only what it has not: also when it grows over all nodes, and where its pages were seen without a size", () => {
+    const grown = { ...running, memoryBytes: 768 * MIB };
+    expect(wanted(grown, {})).to.equal("128 more hugepages");
+    expect(wanted({ ...grown, numaNode: undefined }, {})).to.equal("128 more hugepages");
+    expect(wanted(grown, { numaNode: undefined, hugepageBytes: 0 })).to.equal("128 more hugepages");
+    expect(wanted(grown, { numaNode: 1 })).to.equal("384 hugepages");
+    expect(wanted(running, {})).to.equal("nothing");
   });
 });
 
