@@ -76,3 +76,8 @@ function rowsOf(text: string): readonly Row[] {
     throw new UserError(`lvs printed no report in JSON (is LVM older than 2.02.158?): ${text.slice(0, 200)}`);
   }
 }
+
+/** What LVM makes of a size. */
+export function wholeExtents(bytes: number, extentBytes: number): number {
+  return Math.ceil(bytes / extentBytes) * extentBytes;
+}

@@ -7,7 +7,7 @@ import { without } from "../core/values";
 import { isOurs, markOf, ownerOf, refusal } from "../libvirt/mark";
 import { onHost } from "../libvirt/script";
 import { lost } from "../libvirt/storage";
-import { reportFrom } from "../lvm/report";
+import { reportFrom, wholeExtents } from "../lvm/report";
 import type { LogicalVolume } from "../lvm/report";
 import { taggedFrom } from "../lvm/tags";
 import type { Tagged } from "../lvm/tags";
@@ -159,7 +159,7 @@ function otherPool({ thinPool: { volumeGroup, name } }: ThinVolume, { lv: { pool
 
 /** LVM makes volumes of whole extents: what was asked for may be a little less than what is there. */
 function bytesAs(declared: number, { bytes, extentBytes }: LogicalVolume): number {
-  return Math.ceil(declared / extentBytes) * extentBytes === bytes ? declared : bytes;
+  return wholeExtents(declared, extentBytes) === bytes ? declared : bytes;
 }
 
 function lvName({ volumeGroup, name }: LogicalVolume): string {

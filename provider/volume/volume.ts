@@ -2,6 +2,7 @@ import { changesOf, hostEffect } from "../core/diff";
 import type { Effect } from "../core/diff";
 import { UserError } from "../core/kind";
 import type { Change, Kind, Seen } from "../core/kind";
+import { wholeExtents } from "../lvm/report";
 import { where } from "../transport/errors";
 import { fileDisks } from "./file";
 import { checkVolume, isThin, volumeArgs } from "./schema";
@@ -71,7 +72,7 @@ function diffVolume(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): Cha
 function sameExtents(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): boolean {
   const { extentBytes } = olds;
   if (extentBytes === undefined) return false;
-  return Math.ceil(olds.capacityBytes / extentBytes) === Math.ceil(news.capacityBytes / extentBytes);
+  return wholeExtents(olds.capacityBytes, extentBytes) === wholeExtents(news.capacityBytes, extentBytes);
 }
 
 function tooSmall(olds: VolumeInputs & VolumeOutputs, news: VolumeInputs): string | undefined {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import { domainKind } from "../../provider/domain/domain";
 import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
 import type { SshTransport } from "../../provider/transport/ssh";
 import type { Endpoint } from "../../provider/transport/transport";
@@ -21,6 +22,20 @@ export interface MachineGround extends Ground {
   /** From its start on, with its UUID as `id`. */
   made: DomainInputs & DomainOutputs;
   id: string;
+}
+
+/** A machine that floats, for a part of the contract that is about its disks or its firmware. */
+export function floatingMachine(
+  host: Endpoint,
+  named: { readonly name: string; readonly storage: string; readonly disks: readonly object[] },
+  change: object = {},
+): DomainInputs {
+  return domainKind.check({
+    ...{ host, owner, type: "qemu", memoryBytes: 64 * MIB, interfaces: [], autostart: false },
+    ...{ vcpus: 1, vcpuPins: [], emulatorPin: [], ioThreadPin: [] },
+    ...named,
+    ...change,
+  }).inputs;
 }
 
 /** As the engine asks for an import into the stack "test" of the project "contract", which knows one host. */

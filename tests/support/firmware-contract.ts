@@ -3,22 +3,24 @@ import { expect } from "chai";
 import { domainKind } from "../../provider/domain/domain";
 import type { DomainInputs, DomainOutputs } from "../../provider/domain/schema";
 import { testContext, type TestContext } from "./context";
+import { floatingMachine, MIB } from "./contract-machine";
 import type { Ground } from "./storage-contract";
 
-const MIB = 1024 * 1024;
-const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
 const storage = "/var/lib/kvmesh-contract-efi";
 
 export function firmwareContract(ground: () => Ground): void {
   describe("a machine with UEFI firmware", () => {
     const context = (): TestContext => testContext(ground().transport, "efi");
     const machine = (firmware: "efi" | "bios"): DomainInputs =>
-      domainKind.check({
-        ...{ host: ground().endpoint, owner, name: "contract-efi", type: "qemu", storage, firmware, autostart: false },
-        ...{ vcpus: 1, vcpuPins: [], emulatorPin: [], ioThreadPin: [], memoryBytes: 256 * MIB, interfaces: [] },
-        disks: [{ type: "file", path: `${storage}/empty.raw`, format: "raw", target: "vda" }],
-        restart: { when: "needed" },
-      }).inputs;
+      floatingMachine(
+        ground().endpoint,
+        {
+          name: "contract-efi",
+          storage,
+          disks: [{ type: "file", path: `${storage}/empty.raw`, format: "raw", target: "vda" }],
+        },
+        { firmware, memoryBytes: 256 * MIB, restart: { when: "needed" } },
+      );
     const variables = (): Promise<string> => ground().shell("ls /var/lib/libvirt/qemu/nvram 2>/dev/null || true");
     let id: string;
     let made: DomainInputs & DomainOutputs;

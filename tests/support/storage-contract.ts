@@ -6,6 +6,7 @@ import type { Endpoint } from "../../provider/transport/transport";
 import { volumeKind } from "../../provider/volume/volume";
 import type { VolumeInputs } from "../../provider/volume/schema";
 import { testContext } from "./context";
+import { floatingMachine, MIB, owner } from "./contract-machine";
 import { failure } from "./failure";
 
 /** The host under test, once it runs. */
@@ -28,8 +29,6 @@ export function groundOn(endpoint: Endpoint, transport: SshTransport): Ground {
   };
 }
 
-const MIB = 1024 * 1024;
-const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
 const storage = "/var/lib/kvmesh-contract-data";
 
 export function storageContract(ground: () => Ground): void {
@@ -82,25 +81,18 @@ export function storageContract(ground: () => Ground): void {
 
     it("are the same file, with what it holds, in a machine that replaces another", async () => {
       const system = volume({ name: "contract-1.qcow2", format: "qcow2", onDestroy: "remove" });
-      const machine = domainKind.check({
-        host: ground().endpoint,
-        owner,
-        name: "contract-1",
-        type: "qemu",
-        vcpus: 1,
-        vcpuPins: [],
-        emulatorPin: [],
-        ioThreadPin: [],
-        memoryBytes: 64 * MIB,
-        disks: [
-          { type: "file", path: `${storage}/contract-1.qcow2`, format: "qcow2", target: "vda" },
-          { type: "file", path, format: "raw", target: "vdb", serial: "etcd" },
-        ],
-        interfaces: [],
-        cloudInit: { userData: "#cloud-config\n", metaData: "", networkConfig: "version: 2\n" },
-        storage,
-        autostart: false,
-      }).inputs;
+      const machine = floatingMachine(
+        ground().endpoint,
+        {
+          name: "contract-1",
+          storage,
+          disks: [
+            { type: "file", path: `${storage}/contract-1.qcow2`, format: "qcow2", target: "vda" },
+            { type: "file", path, format: "raw", target: "vdb", serial: "etcd" },
+          ],
+        },
+        { cloudInit: { userData: "#cloud-config\n", metaData: "", networkConfig: "version: 2\n" } },
+      );
       for (let generation = 0; generation < 2; generation++) {
         const disk = await volumeKind.create(context("contract-1"), system);
         const { id, outputs } = await domainKind.create(context("machine"), machine);

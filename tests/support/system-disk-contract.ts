@@ -4,11 +4,10 @@ import { domainKind } from "../../provider/domain/domain";
 import type { VolumeInputs } from "../../provider/volume/schema";
 import { volumeKind } from "../../provider/volume/volume";
 import { testContext } from "./context";
+import { floatingMachine, MIB, owner } from "./contract-machine";
 import { failure } from "./failure";
 import type { Ground } from "./storage-contract";
 
-const MIB = 1024 * 1024;
-const owner = { project: "contract", stack: "test", cluster: "test", environment: "development" } as const;
 const storage = "/var/lib/kvmesh-contract-system";
 
 export function systemDiskContract(ground: () => Ground): void {
@@ -87,19 +86,8 @@ export function systemDiskContract(ground: () => Ground): void {
     });
 
     it("that a machine has are not made anew", async () => {
-      const machine = domainKind.check({
-        ...{
-          host: ground().endpoint,
-          owner,
-          name: "contract-2",
-          type: "qemu",
-          vcpus: 1,
-          vcpuPins: [],
-          emulatorPin: [],
-        },
-        ...{ ioThreadPin: [], memoryBytes: 64 * MIB, interfaces: [], storage, autostart: false },
-        disks: [{ type: "file", path: disk("raw"), format: "raw", target: "vda" }],
-      }).inputs;
+      const disks = [{ type: "file", path: disk("raw"), format: "raw", target: "vda" }];
+      const machine = floatingMachine(ground().endpoint, { name: "contract-2", storage, disks });
       const ctx = testContext(ground().transport, "machine");
       const { id, outputs } = await domainKind.create(ctx, machine);
       expect((await failure(create(system("raw")))).message).to.contain(

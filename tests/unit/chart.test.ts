@@ -26,6 +26,7 @@ function hostileArchive(entryPath: string, type: "File" | "SymbolicLink" = "File
 }
 
 describe("chart", () => {
+  let machine: LocalMachine;
   let server: http.Server;
   let base: string;
   let checkout: string;
@@ -35,6 +36,7 @@ describe("chart", () => {
   let requests: string[];
 
   beforeEach(async () => {
+    machine = new LocalMachine();
     routes = new Map();
     requests = [];
     server = http.createServer((request, response) => {
@@ -50,6 +52,7 @@ describe("chart", () => {
   });
 
   afterEach(async () => {
+    machine.close();
     fs.rmSync(checkout, { recursive: true, force: true });
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -71,7 +74,7 @@ describe("chart", () => {
     return checked.inputs;
   };
   const fetchChart = async (wanted: ChartInputs): ReturnType<typeof chartKind.create> =>
-    chartKind.create(testContext(new LocalMachine()), wanted);
+    chartKind.create(testContext(machine), wanted);
   const failure = async (wanted: ChartInputs): Promise<string> => {
     try {
       await fetchChart(wanted);
@@ -115,7 +118,7 @@ describe("chart", () => {
     expect(chartKind.diff(state, inputs())).to.deep.equal([]);
     fs.rmSync(inCheckout(".kvmesh"), { recursive: true });
     expect(chartKind.diff(state, inputs())).to.deep.equal([{ property: "path", effect: "live" }]);
-    await chartKind.update(testContext(new LocalMachine()), "base-1.2.3", state, inputs());
+    await chartKind.update(testContext(machine), "base-1.2.3", state, inputs());
     expect(chartKind.diff(state, inputs())).to.deep.equal([]);
   });
 
@@ -133,7 +136,7 @@ describe("chart", () => {
     fs.rmSync(inCheckout(".kvmesh"), { recursive: true });
     await repositoryWith(await chartArchive("base", "1.2.4"));
     await chartKind
-      .update(testContext(new LocalMachine()), "base-1.2.3", state, inputs())
+      .update(testContext(machine), "base-1.2.3", state, inputs())
       .then(() => expect.fail("accepted"))
       .catch((error: unknown) => expect((error as Error).message).to.match(/published anew/));
   });
