@@ -15,6 +15,7 @@ import type {
   PoolSpec,
   ServiceSpec,
 } from "./spec";
+import type { AptSpec } from "./spec/kubernetes";
 import { formatIpv4, parseCidr } from "./ipv4";
 import { cpuSet, type CpuSet, type Percent } from "./units";
 import { minorOf } from "./versions";
@@ -22,6 +23,8 @@ import { minorOf } from "./versions";
 /** Defaults that depend on another value: on the facts, the environment, the mesh or the entry's own name. */
 
 const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
+/** "isv:kubernetes OBS Project", which signs the repository of every minor version at pkgs.k8s.io (docs/decisions/0140). */
+const KUBERNETES_APT_KEY = "DE15B14486CD377B9E876E1A234654DA9A296436";
 const KUBERNETES_APT = (version: string) => `https://pkgs.k8s.io/core:/stable:/v${minorOf(version)}/deb/`;
 
 /** How what is reserved is called among the machines of others. */
@@ -152,13 +155,22 @@ export function completeKubernetes(
   entry: z.output<typeof sections.kubernetes>,
   pools: readonly PoolSpec[],
 ): KubernetesSpec {
-  const packages =
-    entry.packages.source === "apt"
-      ? { source: "apt" as const, repository: entry.packages.repository ?? KUBERNETES_APT(entry.version) }
-      : entry.packages;
+  const packages = entry.packages.source === "apt" ? completeApt(entry.packages, entry.version) : entry.packages;
   // The checks ask for an explicit endpoint where there is more than one control plane, or none.
   const endpoint = entry.endpoint ?? { host: controlPlaneAddresses(pools)[0] ?? "", port: 6443 };
   return { ...entry, packages, endpoint };
+}
+
+function completeApt(
+  { repository, keyFingerprints }: { readonly repository?: string; readonly keyFingerprints?: readonly string[] },
+  version: string,
+): AptSpec {
+  return {
+    source: "apt",
+    repository: repository ?? KUBERNETES_APT(version),
+    // A mirror of Kubernetes' packages is signed by the same key.
+    keyFingerprints: keyFingerprints ?? [KUBERNETES_APT_KEY],
+  };
 }
 
 export function completeMesh(

@@ -1,4 +1,5 @@
 import { controlPlaneAddresses } from "../defaults";
+import type { KubernetesSpec } from "../spec";
 import { kubernetesProblem, pairProblem } from "../versions";
 import { fail, warn, type Draft, type Findings } from "./draft";
 
@@ -7,6 +8,7 @@ export function checkCluster(draft: Draft, raw: Readonly<Record<string, unknown>
   checkControlPlanes(draft, raw, findings);
   const { kubernetes, mesh, environment } = draft;
   if (!kubernetes) return;
+  checkRepository(kubernetes, raw, findings);
   const old = kubernetesProblem(kubernetes.version);
   if (old !== undefined) fail(findings, ["kubernetes", "version"], kubernetes.version, old);
   if (mesh.provider !== "istio" || mesh.version === "") return;
@@ -14,6 +16,20 @@ export function checkCluster(draft: Draft, raw: Readonly<Record<string, unknown>
   if (pair === undefined) return;
   const report = environment === "development" ? warn : fail;
   report(findings, ["mesh", "version"], mesh.version, pair);
+}
+
+/** The key guards what is installed; over http: nothing guards who asks for what, so that it takes a word of its own. */
+function checkRepository(
+  { packages }: KubernetesSpec,
+  raw: Readonly<Record<string, unknown>>,
+  findings: Findings,
+): void {
+  if (packages.source !== "apt" || !/^http:/i.test(packages.repository)) return;
+  const given = raw.kubernetes as { packages?: { keyFingerprints?: unknown } } | undefined;
+  if (given?.packages?.keyFingerprints !== undefined) return;
+  const message =
+    "http: is not encrypted, and is taken only with the key pinned beside it: give an https: URL, or write keyFingerprints, too";
+  fail(findings, ["kubernetes", "packages", "repository"], packages.repository, message);
 }
 
 function checkControlPlanes(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {

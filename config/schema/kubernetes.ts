@@ -6,6 +6,16 @@ const packages = z.discriminatedUnion("source", [
   z.strictObject({
     source: z.literal("apt"),
     repository: field.text("apt repository; default: Kubernetes' own for the minor version").optional(),
+    keyFingerprints: z
+      .array(
+        field.parsed(
+          parseFingerprint,
+          "OpenPGP fingerprint of a key that the repository is signed with; default: Kubernetes' own",
+          ["DE15 B144 86CD 377B 9E87  6E1A 2346 54DA 9A29 6436"],
+        ),
+      )
+      .min(1)
+      .optional(),
   }),
 ]);
 
@@ -40,6 +50,13 @@ export const kubernetes = z.strictObject({
   kubelet: field.passthrough("Added to KubeletConfiguration").default({}),
   kubeProxy: field.passthrough("Added to KubeProxyConfiguration").default({}),
 });
+
+/** As `gpg --show-keys` prints it, with blanks or without. */
+function parseFingerprint(text: string): string {
+  const digits = text.replace(/\s+/g, "").toUpperCase();
+  if (/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(digits)) return digits;
+  throw new Error("give the whole fingerprint, 40 hexadecimal digits, as `gpg --show-keys Release.key` prints it");
+}
 
 function parseEndpoint(text: string): { host: string; port: number } {
   const match = /^([A-Za-z0-9.-]+)(?::(\d{1,5}))?$/.exec(text.trim());

@@ -7,7 +7,7 @@ export interface KubernetesSpec {
   readonly serviceCidr: string;
   readonly cni: CniSpec;
   /** Where containerd, kubelet and kubeadm come from: the image (`preinstalled`) or an apt repository. */
-  readonly packages: { readonly source: "preinstalled" } | { readonly source: "apt"; readonly repository: string };
+  readonly packages: { readonly source: "preinstalled" } | AptSpec;
   /** Where images come from, e.g. registry.k8s.io (default) or a mirror. */
   readonly imageRepository: string;
   readonly imagePullPolicy: "IfNotPresent" | "Never" | "Always";
@@ -19,6 +19,14 @@ export interface KubernetesSpec {
   readonly kubelet: Readonly<Record<string, unknown>>;
   /** Added to kube-proxy's configuration (KubeProxyConfiguration fields). */
   readonly kubeProxy: Readonly<Record<string, unknown>>;
+}
+
+export interface AptSpec {
+  readonly source: "apt";
+  /** Of one minor version, with its key in Release.key. */
+  readonly repository: string;
+  /** Of the keys that it may be signed with, 40 hexadecimal digits; default: Kubernetes' own, for mirrors too. */
+  readonly keyFingerprints: readonly string[];
 }
 
 export interface CniSpec {

@@ -2,10 +2,12 @@ import { UserError, type Context } from "../core/kind";
 import { quote } from "../core/quote";
 import { runJob } from "../node/job";
 import { lastWords } from "../node/kubeadm";
+import { pinnedKeys } from "./apt-key";
 import type { AptPackages, NodeRuntimeInputs } from "./schema";
 import { repeatable } from "../node/reach";
 
-const KEYRING = "/etc/apt/keyrings/kvmesh-kubernetes.asc";
+const KEYRINGS = "/etc/apt/keyrings";
+const KEYRING = `${KEYRINGS}/kvmesh-kubernetes.asc`;
 const SOURCE = "/etc/apt/sources.list.d/kvmesh-kubernetes.sources";
 /** Packages that were not there before us, one a line: only these are removed again. */
 const OURS = "/var/lib/kvmesh/packages";
@@ -15,13 +17,8 @@ const PACKAGES = ["kubelet", "kubeadm", "kubectl"];
  * Installs and holds the exact versions from a repository whose key is pinned. Everything is written before it is used and
  * every step may be run again. containerd comes from the machine's own distribution, where it isn't there already.
  */
-export async function install(
-  ctx: Context,
-  inputs: NodeRuntimeInputs,
-  apt: AptPackages,
-  knownKey?: string,
-): Promise<string> {
-  const key = await fetchKey(ctx, inputs, apt, apt.keyDigest ?? knownKey);
+export async function install(ctx: Context, inputs: NodeRuntimeInputs, apt: AptPackages): Promise<void> {
+  await trustKey(ctx, inputs, apt);
   const lines: string[] = [];
   ctx.progress(`node ${inputs.name}: installing Kubernetes ${inputs.kubernetesVersion} from ${apt.repository}`);
   const code = await runJob(ctx, inputs.endpoint, {
@@ -38,40 +35,38 @@ export async function install(
       `node ${inputs.name} (${inputs.endpoint.address}): apt failed (exit ${code}):\n${lastWords(lines)}`,
     );
   }
-  return key;
 }
 
-/** apt's own downloader is on every Debian; curl is not. A changed key is refused before apt may trust it. */
-async function fetchKey(ctx: Context, inputs: NodeRuntimeInputs, apt: AptPackages, pinned?: string): Promise<string> {
+/** apt's own downloader is on every Debian; curl is not. A key that isn't pinned never reaches apt's keyrings. */
+async function trustKey(ctx: Context, inputs: NodeRuntimeInputs, apt: AptPackages): Promise<void> {
   const url = `${apt.repository.replace(/\/$/, "")}/Release.key`;
-  const result = await ctx.transport.script(
+  const fetched = await ctx.transport.script(
     inputs.endpoint,
     `set -e; export LC_ALL=C
-mkdir -p /etc/apt/keyrings
-rm -f ${KEYRING}.new
-/usr/lib/apt/apt-helper download-file ${quote(url)} ${KEYRING}.new >&2
-digest=$(sha256sum ${KEYRING}.new | cut -d ' ' -f 1)
-if [ -z ${quote(pinned ?? "")} ] || [ "sha256:$digest" = ${quote(pinned ?? "")} ]; then
-  chmod 644 ${KEYRING}.new; mv ${KEYRING}.new ${KEYRING}
-else
-  rm -f ${KEYRING}.new
-fi
-echo "sha256:$digest"`,
+file=$(mktemp)
+trap 'rm -f "$file"' EXIT
+/usr/lib/apt/apt-helper download-file ${quote(url)} "$file" >&2
+head -c 200000 "$file"`,
     repeatable(ctx, 120_000),
   );
-  const found = result.stdout.trim().split("\n").pop() ?? "";
-  if (result.code !== 0) {
+  if (fetched.code !== 0) {
     throw new UserError(
-      `node ${inputs.name}: ${url} can't be fetched: ${result.stderr.trim().slice(-300)}; is kubernetes.packages.repository right?`,
+      `node ${inputs.name}: ${url} can't be fetched: ${fetched.stderr.trim().slice(-300)}; is kubernetes.packages.repository right?`,
     );
   }
-  if (pinned !== undefined && found !== pinned) {
-    throw new UserError(
-      `node ${inputs.name}: the key of ${apt.repository} is ${found}, expected ${pinned}; nothing was installed. ` +
-        "When the repository really changed its key, pin the new one as keyDigest",
-    );
+  const key = await pinnedKeys(fetched.stdout, apt.keyFingerprints, `node ${inputs.name}: ${url}`);
+  const written = await ctx.transport.script(
+    inputs.endpoint,
+    `set -e
+mkdir -p ${KEYRINGS}
+cat >${KEYRING}.new
+chmod 644 ${KEYRING}.new
+mv ${KEYRING}.new ${KEYRING}`,
+    { ...repeatable(ctx), stdin: key },
+  );
+  if (written.code !== 0) {
+    throw new UserError(`node ${inputs.name}: ${KEYRING} can't be written: ${written.stderr.trim().slice(-300)}`);
   }
-  return found;
 }
 
 function installScript(inputs: NodeRuntimeInputs, apt: AptPackages): string {

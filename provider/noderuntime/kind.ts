@@ -12,7 +12,7 @@ import { nodeRuntimeArgs, type NodeRuntimeInputs, type NodeRuntimeOutputs } from
 export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
   token: "kvmesh:index:NodeRuntime",
   args: nodeRuntimeArgs,
-  outputs: { versions: "volatile", keyDigest: "volatile" },
+  outputs: { versions: "volatile" },
   deleteBeforeReplace: true,
 
   check: checkWith(nodeRuntimeArgs),
@@ -32,14 +32,14 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
   async read(ctx, id, known) {
     if (known === undefined)
       throw new UserError(`node runtime ${id} can't be imported; declare it and run \`pulumi up\``);
-    const { versions, keyDigest, ...inputs } = known;
-    return whenUnreachable(ctx, inputs.name, { inputs, outputs: { versions, keyDigest } }, async () => {
+    const { versions, ...inputs } = known;
+    return whenUnreachable(ctx, inputs.name, { inputs, outputs: { versions } }, async () => {
       const seen = await inspect(ctx, inputs);
       if (seen.kubelet === "" && seen.kubeadm === "") return undefined;
       for (const fault of seen.faults) ctx.warn(`node ${inputs.name}: ${fault}`);
       return {
         inputs: { ...inputs, kubernetesVersion: seen.kubelet || inputs.kubernetesVersion },
-        outputs: { versions: versionsOf(seen), keyDigest },
+        outputs: { versions: versionsOf(seen) },
       };
     });
   },
@@ -52,11 +52,7 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
           "set kubernetes.packages back, or make the node anew",
       );
     }
-    const sameSource =
-      olds.packages.source === "apt" &&
-      news.packages.source === "apt" &&
-      olds.packages.repository === news.packages.repository;
-    return ensure(ctx, news, sameSource ? olds.keyDigest : undefined);
+    return ensure(ctx, news, olds.versions);
   },
 
   async delete(ctx, _id, { endpoint, name, packages }) {
@@ -74,19 +70,27 @@ export const nodeRuntimeKind: Kind<NodeRuntimeInputs, NodeRuntimeOutputs> = {
   },
 };
 
-/** Installs where that is asked for, sets what the kernel needs, then checks everything: all faults at once. */
-async function ensure(ctx: Context, inputs: NodeRuntimeInputs, knownKey?: string): Promise<NodeRuntimeOutputs> {
+/**
+ * Installs where that is asked for, sets what the kernel needs, then checks everything: all faults at once.
+ *
+ * @param before what was on the node; it stays in state when this fails.
+ */
+async function ensure(
+  ctx: Context,
+  inputs: NodeRuntimeInputs,
+  before: NodeRuntimeOutputs["versions"] = {},
+): Promise<NodeRuntimeOutputs> {
   const { endpoint, owner, packages } = inputs;
   const mark = `made by kvmesh for cluster ${owner.cluster} (project ${owner.project}, stack ${owner.stack})`;
   await ctx.transport.script(endpoint, kernelScript(mark), repeatable(ctx));
   try {
-    const keyDigest = packages.source === "apt" ? await install(ctx, inputs, packages, knownKey) : undefined;
+    if (packages.source === "apt") await install(ctx, inputs, packages);
     const seen = await inspect(ctx, inputs);
     refuse(inputs, seen.faults);
-    return { versions: versionsOf(seen), keyDigest };
+    return { versions: versionsOf(seen) };
   } catch (error) {
     // The files are there: destroy must know of them.
-    if (error instanceof UserError) throw new PartialError(error.message, inputs.name, { versions: {} });
+    if (error instanceof UserError) throw new PartialError(error.message, inputs.name, { versions: before });
     throw error;
   }
 }

@@ -18,11 +18,10 @@ export const nodeRuntimeArgs = z.strictObject({
           /^(https?|file):\/\/?[A-Za-z0-9][A-Za-z0-9._~:/%+-]*$|^file:\/[A-Za-z0-9._/+-]+$/,
           "must be an http(s) or file URL",
         ),
-      /** "sha256:<hex>" of Release.key; default: the key of the first run, kept in state. */
-      keyDigest: z
-        .string()
-        .regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 hexadecimal digits')
-        .optional(),
+      /** Of the primary keys that may be in Release.key; never learned from the repository itself. */
+      keyFingerprints: z
+        .array(z.string().regex(/^([0-9A-F]{40}|[0-9A-F]{64})$/, "must be 40 or 64 hexadecimal digits in upper case"))
+        .min(1),
     }),
   ]),
   identity,
@@ -34,6 +33,4 @@ export type AptPackages = Extract<NodeRuntimeInputs["packages"], { source: "apt"
 export interface NodeRuntimeOutputs {
   /** What is on the node: kubelet, kubeadm, containerd → version. */
   readonly versions: Readonly<Record<string, string>>;
-  /** "sha256:<hex>" of the repository's key, with apt. */
-  readonly keyDigest?: string;
 }

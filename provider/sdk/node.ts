@@ -124,8 +124,8 @@ export interface NodeRuntimeArgs {
     | {
         readonly source: "apt";
         readonly repository: string;
-        /** "sha256:<hex>" of the repository's Release.key; default: the key of the first run, kept in state. */
-        readonly keyDigest?: string;
+        /** Of the keys that may be in the repository's Release.key: 40 hexadecimal digits in upper case. */
+        readonly keyFingerprints: readonly string[];
       };
   readonly identity?: pulumi.Input<string>;
 }
@@ -134,10 +134,8 @@ export interface NodeRuntimeArgs {
 export class NodeRuntime extends pulumi.CustomResource {
   /** kubelet, kubeadm and containerd as they are on the node. */
   declare readonly versions: pulumi.Output<Readonly<Record<string, string>>>;
-  /** Of the repository's key, with apt. */
-  declare readonly keyDigest: pulumi.Output<string | undefined>;
   constructor(name: string, args: NodeRuntimeArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:NodeRuntime", name, { ...args, versions: undefined, keyDigest: undefined }, opts);
+    super("kvmesh:index:NodeRuntime", name, { ...args, versions: undefined }, opts);
   }
 }
 

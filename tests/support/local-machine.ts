@@ -84,7 +84,7 @@ export class LocalMachine implements Transport {
 
   private rooted(script: string): string {
     return script.replace(
-      /(?<![\w.}$])\/(etc\/(?:kubernetes|cni|modules-load\.d|sysctl\.d)|run\/kvmesh|run\/flannel|run\/cloud-init|var\/lib\/(?:etcd|cni|kvmesh))/g,
+      /(?<![\w.}$])\/(etc\/(?:kubernetes|cni|apt|modules-load\.d|sysctl\.d)|run\/kvmesh|run\/flannel|run\/cloud-init|var\/lib\/(?:etcd|cni|kvmesh))/g,
       `${this.root}/$1`,
     );
   }

@@ -46,6 +46,16 @@ describe("parseStack, on what it does not take", () => {
     ],
     ["a version with v", { "kubernetes.version": "v1.34.2" }, /^kubernetes\.version: found "v1\.34\.2"; .*without "v"/],
     ["a version range", { "mesh.version": "1.28" }, /^mesh\.version: .*exact/],
+    [
+      "packages over http:, whose key nobody named",
+      { "kubernetes.packages": { source: "apt", repository: "http://mirror.example/k8s/" } },
+      /^kubernetes\.packages\.repository: found "http:\/\/mirror.example\/k8s\/"; .*https: URL, or write keyFingerprints/,
+    ],
+    [
+      "a short key id",
+      { "kubernetes.packages": { source: "apt", keyFingerprints: ["234654DA9A296436"] } },
+      /^kubernetes\.packages\.keyFingerprints\[0\]: found "234654DA9A296436"; give the whole fingerprint, 40/,
+    ],
     ["a Kubernetes that is too old", { "kubernetes.version": "1.17.9" }, /1\.18 and later/],
     [
       "a host that is not there",

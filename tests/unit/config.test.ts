@@ -24,7 +24,11 @@ describe("parseStack", () => {
     });
     expect(spec.kubernetes).to.deep.include({
       endpoint: { host: "10.0.10.11", port: 6443 },
-      packages: { source: "apt", repository: "https://pkgs.k8s.io/core:/stable:/v1.34/deb/" },
+      packages: {
+        source: "apt",
+        repository: "https://pkgs.k8s.io/core:/stable:/v1.34/deb/",
+        keyFingerprints: ["DE15B14486CD377B9E876E1A234654DA9A296436"],
+      },
       podCidr: "10.244.0.0/16",
     });
     expect(spec.mesh).to.deep.include({ provider: "istio", replicas: 1, mtls: "unset", traceSampling: 1 });

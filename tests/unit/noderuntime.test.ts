@@ -86,8 +86,9 @@ describe("node runtime", () => {
   });
 
   it("refuses a repository that is no URL, and one that hides a command", () => {
+    const keyFingerprints = ["DE15B14486CD377B9E876E1A234654DA9A296436"];
     for (const repository of ["pkgs.example.net", "https://x.no/$(reboot)", "https://x.no/'; reboot"]) {
-      const { failures } = nodeRuntimeKind.check({ ...raw, packages: { source: "apt", repository } });
+      const { failures } = nodeRuntimeKind.check({ ...raw, packages: { source: "apt", repository, keyFingerprints } });
       expect(
         failures.map((failure) => failure.property),
         repository,
@@ -96,7 +97,11 @@ describe("node runtime", () => {
     expect(
       nodeRuntimeKind.check({
         ...raw,
-        packages: { source: "apt", repository: "https://pkgs.k8s.io/core:/stable:/v1.34/deb/" },
+        packages: {
+          source: "apt",
+          repository: "https://pkgs.k8s.io/core:/stable:/v1.34/deb/",
+          keyFingerprints,
+        },
       }).failures,
     ).to.deep.equal([]);
   });
