@@ -1,4 +1,4 @@
-import { resourcePolicy, subjectOf, type Finding, type Judge, type Judged } from "./frame";
+import { resourcePolicy, subjectOf, type Finding, type Item, type Judge, type Judged } from "./frame";
 import { at, comesLater, text } from "./read";
 
 /** Types of ours that connect over SSH, and where their endpoints are. */
@@ -62,7 +62,7 @@ function* checkPassword(resource: Judged, where: string, connection: unknown): I
   yield { subject: subjectOf(resource), found: `a password in ${where}`, required: "a private key or the SSH agent" };
 }
 
-function endpointJudges(judge: (resource: Judged, path: string) => Iterable<Finding>): Readonly<Record<string, Judge>> {
+function endpointJudges(judge: (resource: Judged, path: string) => Iterable<Item>): Readonly<Record<string, Judge>> {
   return Object.fromEntries(
     Object.entries(ENDPOINTS).map(([type, paths]) => [
       type,

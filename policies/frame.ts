@@ -6,19 +6,42 @@ import type {
   ResourceValidationPolicy,
   StackValidationPolicy,
 } from "@pulumi/policy";
-import { controlNames, ruleOf, type Environment } from "./catalogue";
+import { controlNames, ruleOf, type Environment, type Level } from "./catalogue";
 import { at, peek, text } from "./read";
+import { runOf } from "./run";
+import { sayVerdict, type EvidenceRef, type Said, type WaiverRef } from "./verdict";
+import { waiverFor } from "./waivers";
 
 /** One violation: whose, what was observed, what is required. The remedy is the rule's, unless a better one is known. */
 export interface Finding {
   readonly subject: string;
-  /** Never a value that could be a secret. */
+  /** Never a value that could be a secret: `shown` of policies/read.ts. */
   readonly found: string;
   readonly required: string;
   readonly remedy?: string;
   /** Stack policies: the resource that the finding is about. */
   readonly urn?: string;
+  readonly evidence?: EvidenceRef;
 }
+
+/** What a judge can't look into: no verdict on it, and never a pass. */
+export interface Gap {
+  readonly subject: string;
+  /** Why, and how it could be looked into. */
+  readonly unseen: string;
+  readonly urn?: string;
+  /** The rules that it could break; left out: the policy's own. */
+  readonly rules?: readonly string[];
+}
+
+/** What held by a measurement: shown beside the pass. */
+export interface Held {
+  readonly subject: string;
+  readonly held: EvidenceRef;
+  readonly urn?: string;
+}
+
+export type Item = Finding | Gap | Held;
 
 /** A resource as judges see it. */
 export interface Judged {
@@ -30,28 +53,39 @@ export interface Judged {
   readonly props: unknown;
   readonly protect: boolean;
   readonly additionalSecretOutputs: readonly string[];
+  /** URN of the parent; only in stack policies. */
+  readonly parent?: string;
 }
 
-/** Judges yield findings one by one, so that those found before an unknown value is met are still reported. */
-export type Judge = (resource: Judged, context: Context) => Iterable<Finding>;
-export type StackJudge = (resources: readonly Judged[], context: Context) => Iterable<Finding>;
+/** Judges yield items one by one, so that those found before an unknown value is met are still reported. */
+export type Judge = (resource: Judged, context: Context) => Iterable<Item>;
+export type StackJudge = (resources: readonly Judged[], context: Context) => Iterable<Item>;
 
 export interface Context {
   /** The policy's settings, from `--policy-pack-config`: an object. */
   readonly settings: unknown;
+  /** The time for which rules are judged. */
+  readonly now: Date;
   /** Ends the judgement: the rule has nothing to say about this resource or stack. */
   notApplicable(reason: string): never;
 }
 
-export type KvmeshPolicy = (ResourceValidationPolicy | StackValidationPolicy) & { readonly name: string };
+export type KvmeshPolicy = (ResourceValidationPolicy | StackValidationPolicy) & {
+  readonly name: string;
+  /** Patterns of the Kubernetes objects that the rule judges, as in resourcePolicy: what an unseen chart could break. */
+  readonly kinds: readonly string[];
+};
 
 interface PolicyOptions {
   readonly settings?: PolicyConfigSchema["properties"];
+  /** Kubernetes objects that a stack policy judges. */
+  readonly kinds?: readonly string[];
 }
 
 /**
  * A policy that judges one resource at a time by its type. Types are Pulumi's; one `*` stands for any text without a
- * colon, for the versions of an API group: `kubernetes:security.istio.io/*:PeerAuthentication`.
+ * colon. `object:GROUP/KIND` stands for a Kubernetes object of any version, however it is declared: as a typed
+ * resource, a CustomResource, a Patch of an existing object, or an item of a List; the group of core objects is `core`.
  */
 export function resourcePolicy(
   id: string,
@@ -62,12 +96,15 @@ export function resourcePolicy(
   const validateResource = (args: ResourceValidationArgs, report: ReportViolation): void => {
     const found = patterns.find(({ matches }) => matches(args.type));
     if (!found) args.notApplicable(`applies to ${Object.keys(judges).join(", ")}`);
-    for (const finding of found.judge(judged(args), contextOf(args))) report(message(id, finding));
+    const context = contextOf(args);
+    for (const object of objectsOf(judged(args))) {
+      for (const item of found.judge(object, context)) say(id, item, args, report as unknown as Report);
+    }
   };
   // The SDK decodes the inputs anew for every policy; a policy of one type, marked so, is passed over before that.
   const [only, ...more] = Object.keys(judges);
-  if (more.length === 0 && only && !only.includes("*")) Object.assign(validateResource, { __pulumiType: only });
-  return { ...describe(id, options), validateResource };
+  if (more.length === 0 && only && !/[*]|^object:/.test(only)) Object.assign(validateResource, { __pulumiType: only });
+  return { ...describe(id, options), kinds: objectPatterns(Object.keys(judges)), validateResource };
 }
 
 /** A policy that needs all resources. In `up` it runs after the changes: what must block is a resource policy. */
@@ -78,11 +115,69 @@ export function stackPolicy(
 ): KvmeshPolicy & StackValidationPolicy {
   return {
     ...describe(id, options),
+    kinds: options.kinds ?? [],
     validateStack: (args, report) => {
-      for (const finding of judge(args.resources.map(judged), contextOf(args)))
-        report(message(id, finding), finding.urn);
+      const resources = args.resources.flatMap((resource) => objectsOf(judged(resource)));
+      for (const item of judge(resources, contextOf(args))) say(id, item, args, report as unknown as Report);
     },
   };
+}
+
+/** One rule with a part for each resource and one for the whole stack. */
+export function bothPolicy(
+  resource: KvmeshPolicy & ResourceValidationPolicy,
+  stack: KvmeshPolicy & StackValidationPolicy,
+): KvmeshPolicy {
+  return { ...stack, ...resource, kinds: [...new Set([...stack.kinds, ...resource.kinds])] };
+}
+
+/** What the SDK takes beside text, though its types don't say so: a level of its own for one violation. */
+interface ReportedViolation {
+  readonly message: string;
+  readonly urn?: string;
+  readonly enforcementLevel?: Level;
+  /** For policies/evaluate.ts, which runs the pack without an engine. */
+  readonly said: Said;
+}
+export type Report = (violation: ReportedViolation) => void;
+
+function say(id: string, item: Item, args: object, report: Report): void {
+  const urn = item.urn === undefined ? {} : { urn: item.urn };
+  if ("held" in item) {
+    // The engine has no place for what held.
+    (args as { held?: (item: Held) => void }).held?.(item);
+    return;
+  }
+  if ("unseen" in item) {
+    const rules = item.rules === undefined ? {} : { rules: item.rules };
+    const said: Said = { outcome: "not-evaluated", subject: item.subject, reason: item.unseen, ...rules };
+    report({ message: titled(id, said), enforcementLevel: "advisory", said, ...urn });
+    return;
+  }
+  const waiver = waiverFor(runOf().waivers, id, item.subject);
+  const said = saidOf(id, item, waiver);
+  report({ message: titled(id, said), ...(waiver && { enforcementLevel: "advisory" }), said, ...urn });
+}
+
+function saidOf(id: string, { subject, found, required, remedy, evidence }: Finding, waiver?: WaiverRef): Said {
+  return {
+    outcome: waiver ? "waived" : "fail",
+    subject,
+    found,
+    required,
+    remedy: remedy ?? ruleOf(id).remedy,
+    ...(evidence && { evidence }),
+    ...(waiver && { waiver }),
+  };
+}
+
+/** What a violation says after the rule's title; reports read it by `readSaid`. */
+export function message(id: string, finding: Finding): string {
+  return sayVerdict(saidOf(id, finding));
+}
+
+function titled(id: string, said: Said): string {
+  return `${ruleOf(id).title}\n${sayVerdict(said)}`;
 }
 
 /** What Pulumi knows of a rule; the many-to-many mapping of controls stays in the catalogue. */
@@ -103,12 +198,23 @@ export function withLevel<P extends KvmeshPolicy>(policy: P, environment: Enviro
   return { ...policy, enforcementLevel: ruleOf(policy.name).level[environment] };
 }
 
-/** The report reads these lines again (report/finding.ts). */
-export function message(id: string, { subject, found, required, remedy }: Finding): string {
-  return `${subject}: found ${found}\nrequired: ${required}\nremedy: ${remedy ?? ruleOf(id).remedy}`;
+/** `kubernetes:apps/v1:Deployment` → "apps/Deployment"; a Patch is its object. undefined: no Kubernetes object. */
+export function objectKind(type: string): string | undefined {
+  const [provider, group, kind, ...more] = type.split(":");
+  if (provider !== "kubernetes" || group === undefined || kind === undefined || more.length > 0) return undefined;
+  // CustomResource takes any apiVersion, also "v1" of the core group.
+  const name = group.includes("/") ? group.split("/")[0]! : "core";
+  return `${name === "extensions" && WORKLOADS.has(kind) ? "apps" : name}/${kind.replace(/(Patch|List)$/, "")}`;
 }
 
+/** Kubernetes 1.15 and before had them in `extensions`, too. */
+const WORKLOADS = new Set(["Deployment", "DaemonSet", "ReplicaSet", "DeploymentPatch", "DaemonSetPatch"]);
+
 export function typeMatcher(pattern: string): (type: string) => boolean {
+  if (pattern.startsWith("object:")) {
+    const kind = pattern.slice("object:".length);
+    return (type) => objectKind(type) === kind;
+  }
   const [before = "", after] = pattern.split("*");
   if (after === undefined) return (type) => type === pattern;
   return (type) =>
@@ -118,15 +224,32 @@ export function typeMatcher(pattern: string): (type: string) => boolean {
     !type.slice(before.length, type.length - after.length).includes(":");
 }
 
+function objectPatterns(patterns: readonly string[]): readonly string[] {
+  return patterns.filter((pattern) => pattern.startsWith("object:")).map((pattern) => pattern.slice("object:".length));
+}
+
 /** Resources of these types, patterns as in resourcePolicy. */
 export function ofType(resources: readonly Judged[], ...patterns: readonly string[]): readonly Judged[] {
   const matchers = patterns.map(typeMatcher);
   return resources.filter(({ type }) => matchers.some((matches) => matches(type)));
 }
 
+/** A List's items, each as a resource of its own; anything else is itself. */
+function objectsOf(resource: Judged): readonly Judged[] {
+  if (!resource.type.startsWith("kubernetes:") || !resource.type.endsWith("List")) return [resource];
+  const items = at(resource.props, "items");
+  if (!Array.isArray(items)) return [resource];
+  return items.map((_, index) => ({
+    ...resource,
+    type: resource.type.slice(0, -"List".length),
+    name: `${resource.name}[${index}]`,
+    props: at(items, index),
+  }));
+}
+
 /** "machine web-0", "VirtualService shop/cart"; the logical name where the object's own is not known yet. */
 export function subjectOf({ type, name, props }: Judged): string {
-  const kind = type.split(":").at(-1) ?? type;
+  const kind = (type.split(":").at(-1) ?? type).replace(/Patch$/, "");
   if (type.startsWith("kvmesh:")) return `${kind} ${peek(() => text(at(props, "name"))) ?? name}`;
   const objectName = peek(() => text(at(props, "metadata", "name")) ?? text(at(props, "name"))) ?? name;
   const namespace = peek(() => text(at(props, "metadata", "namespace")) ?? text(at(props, "namespace")));
@@ -135,12 +258,22 @@ export function subjectOf({ type, name, props }: Judged): string {
 
 function judged(args: ResourceValidationArgs | PolicyResource): Judged {
   const { type, name, urn, props, opts } = args;
-  return { type, name, urn, props, protect: opts.protect, additionalSecretOutputs: opts.additionalSecretOutputs };
+  const parent = "parent" in args ? args.parent?.urn : undefined;
+  return {
+    type,
+    name,
+    urn,
+    props,
+    protect: opts.protect,
+    additionalSecretOutputs: opts.additionalSecretOutputs,
+    ...(parent !== undefined && { parent }),
+  };
 }
 
 function contextOf(args: Pick<ResourceValidationArgs, "getConfig" | "notApplicable">): Context {
   return {
     settings: args.getConfig(),
+    now: runOf().now,
     notApplicable: (reason) => args.notApplicable(reason),
   };
 }

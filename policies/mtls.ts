@@ -1,4 +1,13 @@
-import { ofType, resourcePolicy, stackPolicy, subjectOf, type Finding, type Judged, type KvmeshPolicy } from "./frame";
+import {
+  bothPolicy,
+  ofType,
+  resourcePolicy,
+  stackPolicy,
+  subjectOf,
+  type Finding,
+  type Judged,
+  type KvmeshPolicy,
+} from "./frame";
 import { at, entries, list, text } from "./read";
 
 const PEER_AUTHENTICATION = "kubernetes:security.istio.io/*:PeerAuthentication";
@@ -29,8 +38,15 @@ function strictNamespaces(resources: readonly Judged[]): ReadonlySet<string> {
 }
 
 /** DISABLE blocks before it is applied; that something is missing can only be said when all resources are known. */
-export const meshStrict: KvmeshPolicy = {
-  ...stackPolicy("mesh-strict", function* (resources, context) {
+export const meshStrict: KvmeshPolicy = bothPolicy(
+  resourcePolicy("mesh-strict", {
+    *[PEER_AUTHENTICATION](peer) {
+      for (const { where, mode } of modes(peer)) {
+        if (mode === "DISABLE") yield { subject: subjectOf(peer), found: `${where} DISABLE`, required: "STRICT" };
+      }
+    },
+  }),
+  stackPolicy("mesh-strict", function* (resources, context) {
     const meshed = ofType(resources, ...NAMESPACES)
       .filter(isInjected)
       .map(namespaceName);
@@ -45,14 +61,7 @@ export const meshStrict: KvmeshPolicy = {
       required: `STRICT in ${ROOT_NAMESPACE} or in each namespace with sidecars`,
     };
   }),
-  ...resourcePolicy("mesh-strict", {
-    *[PEER_AUTHENTICATION](peer) {
-      for (const { where, mode } of modes(peer)) {
-        if (mode === "DISABLE") yield { subject: subjectOf(peer), found: `${where} DISABLE`, required: "STRICT" };
-      }
-    },
-  }),
-};
+);
 
 function isInjected({ props }: Judged): boolean {
   const labels = at(props, "metadata", "labels");

@@ -80,5 +80,3 @@ export function coreOverlapPolicy(): KvmeshPolicy {
 function claimant(machine: string, kind: Use["kind"]): string {
   return kind === "vCPU" ? machine : `${machine} (emulator or I/O threads)`;
 }
-
-export const nodeCoreOverlap = coreOverlapPolicy();

@@ -21,17 +21,18 @@ import {
   nodeMinVcpus,
   nodeNumaLocal,
 } from "./nodes";
-import { nodeCoreOverlap } from "./overlap";
+import { coreOverlapPolicy } from "./overlap";
 import { canaryWeights, gatewayTls, routeSubset } from "./routes";
 import { artifactPinned } from "./supply";
 
 export const PACK_NAME = "kvmesh";
 
-export const policies: readonly KvmeshPolicy[] = [
+/** Fresh ones for every run: some remember what they have seen of it. */
+export const makePolicies = (): readonly KvmeshPolicy[] => [
   nodeDedicatedCpu,
   nodeKvmOnly,
   nodeMinVcpus,
-  nodeCoreOverlap,
+  coreOverlapPolicy(),
   nodeEmulatorIsolated,
   nodeNumaLocal,
   nodeLiveDedication,
@@ -61,6 +62,8 @@ export const policies: readonly KvmeshPolicy[] = [
   routeSubset,
   canaryWeights,
 ];
+
+export const policies: readonly KvmeshPolicy[] = makePolicies();
 
 /** The policies with the levels of an environment. */
 export function policiesFor(environment: Environment): KvmeshPolicy[] {

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type { PolicyResource, ResourceValidationArgs, StackValidationArgs } from "@pulumi/policy";
 import type { KvmeshPolicy } from "../../policies/frame";
+import type { Said } from "../../policies/verdict";
 
 /**
  * The SDK's own proxy, through which the analyzer hands properties to policies: reading an unknown value throws.
@@ -30,7 +31,10 @@ export interface Subject {
 }
 
 export interface Verdict {
+  /** Messages of what is violated, or waived. */
   readonly violations: readonly string[];
+  /** Messages of what the policy can't look into. */
+  readonly gaps?: readonly string[];
   readonly notApplicable?: string;
   /** Path of the unknown value that stopped the policy. */
   readonly unknown?: string;
@@ -45,7 +49,7 @@ export function judge(policy: KvmeshPolicy, subject: Subject, settings: object =
   const { validateResource } = policy as { validateResource?: unknown };
   if (typeof validateResource !== "function") throw new Error(`${policy.name} is no resource policy`);
   return verdict((report) => {
-    (validateResource as (args: ResourceValidationArgs, report: (text: string) => void) => void)(
+    (validateResource as (args: ResourceValidationArgs, report: Reported) => void)(
       { ...judged(subject), ...common(settings) } as unknown as ResourceValidationArgs,
       report,
     );
@@ -57,7 +61,7 @@ export function judgeStack(policy: KvmeshPolicy, subjects: readonly Subject[], s
   const { validateStack } = policy as { validateStack?: unknown };
   if (typeof validateStack !== "function") throw new Error(`${policy.name} is no stack policy`);
   return verdict((report) => {
-    (validateStack as (args: StackValidationArgs, report: (text: string) => void) => void)(
+    (validateStack as (args: StackValidationArgs, report: Reported) => void)(
       { resources: subjects.map(judged), ...common(settings) } as unknown as StackValidationArgs,
       report,
     );
@@ -83,16 +87,26 @@ function common(settings: object) {
   };
 }
 
-function verdict(run: (report: (text: string) => void) => void): Verdict {
+type Reported = (violation: { readonly message: string; readonly said: Said }) => void;
+
+function verdict(run: (report: Reported) => void): Verdict {
   const violations: string[] = [];
+  const unseen: string[] = [];
+  const gaps = (): { gaps?: readonly string[] } => (unseen.length > 0 ? { gaps: unseen } : {});
   try {
-    run((text) => violations.push(text));
+    run(({ message, said }) => (said.outcome === "not-evaluated" ? unseen : violations).push(withoutTitle(message)));
   } catch (error) {
-    if (error instanceof NotApplicable) return { violations, notApplicable: error.message };
+    if (error instanceof NotApplicable) return { violations, ...gaps(), notApplicable: error.message };
     if (error instanceof proxy.UnknownValueError) {
-      return { violations, unknown: (error as Error & { props: string[] }).props.join("."), said: error.message };
+      const props = (error as Error & { props: string[] }).props.join(".");
+      return { violations, ...gaps(), unknown: props, said: error.message };
     }
     throw error;
   }
-  return { violations };
+  return { violations, ...gaps() };
+}
+
+/** Without the rule's title. */
+function withoutTitle(message: string): string {
+  return message.split("\n").slice(1).join("\n");
 }
