@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { EXIT } from "./conclusion";
 import type { Kind } from "./pulumi";
 import { runWithReport } from "./run";
 import { verdict } from "./text";
@@ -9,7 +10,8 @@ const USAGE = `npm run report -- --stack STACK [--cwd DIR] [--pack DIR] [--pack-
   preview   the plan, before anything is made
   up        the same for what \`up\` makes
   analyze   the state of the deployed stack; runs no program, and names violations only: Pulumi does not say what held
-  The exit code is Pulumi's.`;
+Exit codes: 0 no mandatory rule is violated; 1 one is; 2 wrong arguments or input; 3 Pulumi failed, and not for a rule; 4 the run did
+not end well (interrupted, killed, its log cut off), and there is no verdict.`;
 
 const KINDS: readonly string[] = ["preview", "up", "analyze"] satisfies readonly Kind[];
 
@@ -63,7 +65,7 @@ function options(args: string[]) {
 
 function usage(problem: string): number {
   process.stderr.write(`report: ${problem}\n\n${USAGE}\n`);
-  return 2;
+  return EXIT.usage;
 }
 
 main().then(
@@ -72,6 +74,6 @@ main().then(
   },
   (error: unknown) => {
     process.stderr.write(`report: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = EXIT.usage;
   },
 );

@@ -43,6 +43,7 @@ export function evaluate(input: EvaluationInput): Report {
 
 /** Of a state no event says that the stack policies ran; a run that succeeded, or found what blocks, has come to its end. */
 function isComplete({ header, observations }: EvaluationInput): boolean {
+  if (header.end.state !== "ended") return false;
   if (header.judged !== "state") return observations.complete;
   const found = [...observations.rules.values()].flatMap(({ violations }) => violations);
   return observations.result === "succeeded" || found.some(({ level }) => level === "mandatory");
@@ -65,6 +66,7 @@ function judge(rule: Rule, complete: boolean, { header, observations, disabled }
     controls: controlNames(rule),
     remedy: rule.remedy,
     status: statusOf(violations.length, gaps.length, passed),
+    planned: rule.status === "planned",
     passed,
     violations,
     gaps,

@@ -4,6 +4,9 @@ import type { Gap, Violation } from "./model";
 /** What the report needs of Pulumi's engine events (one JSON object a line, as in `--event-log`). */
 export interface EngineEvent {
   readonly preludeEvent?: unknown;
+  /** Comes last, however the run ends. */
+  readonly cancelEvent?: unknown;
+  readonly resourcePreEvent?: { readonly planning?: boolean };
   readonly policyEvent?: {
     readonly resourceUrn?: string;
     readonly message: string;
@@ -41,7 +44,10 @@ export class Observations {
   packVersion: string | undefined;
   /** Stack policies come last: once they ran, every policy had its turn. */
   complete = false;
+  /** Of the last part: `up` runs a preview first. undefined: no event told. */
   isPreview: boolean | undefined;
+  /** The engine said that this part is over. */
+  ended = false;
   /** What Pulumi says of the run as a whole. */
   result: string | undefined;
 
@@ -61,6 +67,9 @@ export class Observations {
       this.complete = true;
       for (const id of stack.passed ?? []) this.of(id).passed.add("");
     }
+    // Only what plans says so: the field is left out when it is false.
+    if (event.resourcePreEvent !== undefined) this.isPreview ??= event.resourcePreEvent.planning === true;
+    if (event.cancelEvent !== undefined) this.ended = true;
     this.isPreview = event.summaryEvent?.isPreview ?? this.isPreview;
     this.result = event.summaryEvent?.result ?? this.result;
     this.packVersion = event.summaryEvent?.PolicyPacks?.[this.packName] ?? this.packVersion;
@@ -70,6 +79,7 @@ export class Observations {
     this.rules.clear();
     this.complete = false;
     this.isPreview = undefined;
+    this.ended = false;
     this.result = undefined;
   }
 

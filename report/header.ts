@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { promisify } from "node:util";
-import { parse } from "yaml";
+import { parse, parseDocument } from "yaml";
 import type { Environment } from "../policies/catalogue";
 import { environmentOf } from "../policies/environment";
 
@@ -25,7 +25,7 @@ export function readStackFile(cwd: string, stack: string, given?: string): Stack
     given === undefined ? path.join(cwd, `Pulumi.${stack.split("/").at(-1)}.yaml`) : path.resolve(cwd, given);
   if (!fs.existsSync(file)) return { digest: "none", environment: environmentOf({}), config: {} };
   const text = fs.readFileSync(file);
-  const parsed = parse(text.toString()) as { config?: Record<string, unknown> } | null;
+  const parsed = readYaml(file, text.toString()) as { config?: Record<string, unknown> } | null;
   const config = Object.fromEntries(
     Object.entries(parsed?.config ?? {})
       // Encrypted values stay what they are: no rule needs them.
@@ -34,6 +34,14 @@ export function readStackFile(cwd: string, stack: string, given?: string): Stack
   );
   const environment = environmentOf({ PULUMI_CONFIG: JSON.stringify(config) });
   return { digest: `sha256:${createHash("sha256").update(text).digest("hex")}`, environment, config };
+}
+
+/** The parser's message quotes the lines around a mistake, and they may hold a secret: only its place is told. */
+function readYaml(file: string, text: string): unknown {
+  const [error] = parseDocument(text).errors;
+  if (error === undefined) return parse(text);
+  const [place] = error.linePos ?? [];
+  throw new Error(`${file}${place === undefined ? "" : `, line ${place.line}`}: this is no YAML (${error.code})`);
 }
 
 function isSecret(value: unknown): boolean {

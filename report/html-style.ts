@@ -1,9 +1,9 @@
 /** Signs as well as colours tell results apart; every text keeps a contrast of at least 4.5 : 1 in both schemes. */
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--text:#1c2330;--soft:#566074;--line:#dde1e8;--accent:#1d4ed8;
---fail:#b42318;--fail-bg:#fdecea;--warn:#92500a;--warn-bg:#fdf2dc;--open:#4a5568;--open-bg:#e9ecf1;--pass:#0f6b3f;--pass-bg:#e1f5ea;--none:#5b6472;--none-bg:transparent}
+--fail:#b42318;--fail-bg:#fdecea;--warn:#92500a;--warn-bg:#fdf2dc;--open:#4a5568;--open-bg:#e9ecf1;--pass:#0f6b3f;--pass-bg:#e1f5ea;--none:#5b6472;--none-bg:transparent;--broken:#5b1a8c;--broken-line:#2c0a47}
 @media (prefers-color-scheme:dark){:root{--bg:#12161d;--card:#1a2029;--text:#e7ebf2;--soft:#a3adbf;--line:#2d3644;--accent:#8fb4ff;
---fail:#ff9d92;--fail-bg:#46201d;--warn:#f5c16c;--warn-bg:#42300f;--open:#c6cedb;--open-bg:#2b3442;--pass:#7fdcab;--pass-bg:#12392a;--none:#a3adbf}}
+--fail:#ff9d92;--fail-bg:#46201d;--warn:#f5c16c;--warn-bg:#42300f;--open:#c6cedb;--open-bg:#2b3442;--pass:#7fdcab;--pass-bg:#12392a;--none:#a3adbf;--broken:#6d28a8;--broken-line:#d9b3ff}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 header,main,footer{max-width:72rem;margin:0 auto;padding:0 1.5rem}
@@ -17,7 +17,9 @@ h4{margin:0 0 .25rem;font-size:1rem}
 .about{margin:-.4rem 0 1rem;color:var(--soft);font-size:.92rem}
 .environment{display:inline-block;vertical-align:middle;font-size:.85rem;font-weight:600;padding:.1rem .6rem;border:1px solid var(--line);border-radius:1rem;color:var(--soft)}
 .verdict{margin:0;padding:.9rem 1.1rem;border-radius:.5rem;border-left:.35rem solid;font-size:1.1rem;font-weight:600}
-.verdict.blocked{background:var(--fail-bg);border-color:var(--fail);color:var(--fail)}
+.verdict.broken{background:var(--broken);border-color:var(--broken-line);color:#fff}
+.verdict.open{background:var(--open-bg);border-color:var(--open);color:var(--open)}
+.verdict.blocked,.verdict.failed{background:var(--fail-bg);border-color:var(--fail);color:var(--fail)}
 .verdict.warned{background:var(--warn-bg);border-color:var(--warn);color:var(--warn)}
 .verdict.clear{background:var(--card);border-color:var(--pass)}
 .tiles{list-style:none;margin:1rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem}

@@ -1,10 +1,12 @@
 import { STYLE } from "./html-style";
 import { STATUSES, urnParts, type DomainResult, type Report, type RuleResult } from "./model";
-import { headerRows, JUDGED_TEXT, plural, scope, STATUS_TEXT, verdict } from "./text";
+import { conclusionOf } from "./conclusion";
+import { CONCLUSION_TEXT, headerRows, JUDGED_TEXT, plural, scope, STATUS_TEXT, verdict } from "./text";
 
 /** One file that needs nothing else: no script, no font, no picture from elsewhere. */
 export function renderHtml(report: Report): string {
-  const title = `Policy report: ${report.header.stack}`;
+  const conclusion = conclusionOf(report);
+  const title = `${CONCLUSION_TEXT[conclusion]}: policy report of ${report.header.stack}`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -20,7 +22,7 @@ export function renderHtml(report: Report): string {
 <p class="eyebrow">kvmesh policy report</p>
 <h1>${escape(report.header.stack)} <span class="environment">${escape(report.header.environment)}</span></h1>
 <p class="about">${escape(about(report))}</p>
-<p class="verdict ${report.blocking > 0 ? "blocked" : report.counts.fail > 0 ? "warned" : "clear"}">${escape(verdict(report))}</p>
+<p class="verdict ${conclusion}">${escape(verdict(report))}</p>
 ${tiles(report)}
 </header>
 <main>

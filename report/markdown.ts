@@ -1,5 +1,6 @@
 import { STATUSES, urnParts, type Report, type RuleResult, type Status } from "./model";
-import { headerRows, scope, STATUS_TEXT, verdict } from "./text";
+import { conclusionOf, type Conclusion } from "./conclusion";
+import { CONCLUSION_TEXT, headerRows, scope, STATUS_TEXT, verdict } from "./text";
 
 const ICON: Readonly<Record<Status, string>> = {
   fail: "❌",
@@ -9,13 +10,23 @@ const ICON: Readonly<Record<Status, string>> = {
   "not-applicable": "➖",
 };
 
+const SIGN: Readonly<Record<Conclusion, string>> = {
+  broken: "⛔",
+  blocked: "❌",
+  failed: "❌",
+  warned: "⚠️",
+  open: "⚪",
+  clear: "✅",
+};
+
 /** For a pull request: the verdict and what to do first, the whole table folded away. */
 export function renderMarkdown(report: Report): string {
   const rules = report.domains.flatMap(({ rules: ofDomain }) => ofDomain);
   const failed = rules.filter(({ status }) => status === "fail");
   const open = rules.filter(({ status, gaps }) => status === "not-evaluated" && gaps.some(({ urn }) => urn !== ""));
+  const conclusion = conclusionOf(report);
   const sections = [
-    `## ${report.blocking > 0 ? ICON.fail : report.counts.fail > 0 ? "⚠️" : "🛡️"} Policy report: ${escape(report.header.stack)}`,
+    `## ${SIGN[conclusion]} ${CONCLUSION_TEXT[conclusion]}: policy report of ${escape(report.header.stack)}`,
     `**${escape(verdict(report))}**`,
     STATUSES.map((status) => `${ICON[status]} ${report.counts[status]} ${STATUS_TEXT[status].toLowerCase()}`).join(
       " · ",

@@ -33,6 +33,8 @@ export interface RuleResult {
   readonly controls: readonly string[];
   readonly remedy: string;
   readonly status: Status;
+  /** There is no policy for it yet. */
+  readonly planned: boolean;
   /** Resources (or 1 for the stack) that the rule passed on. */
   readonly passed: number;
   readonly violations: readonly Violation[];
@@ -43,6 +45,13 @@ export interface DomainResult {
   readonly name: string;
   readonly rules: readonly RuleResult[];
 }
+
+/**
+ * How the run ended. `running`: it has not, or its end could not be written. `broken`: it was interrupted or killed, or
+ * what it said is not whole.
+ */
+export type RunEnd =
+  { readonly state: "ended" } | { readonly state: "running" } | { readonly state: "broken"; readonly reason: string };
 
 export interface Header {
   /** What was judged: a plan, what `up` made, or the state of a deployed stack. */
@@ -62,7 +71,9 @@ export interface Header {
   readonly time: string;
   /** Command without values of its options. */
   readonly command: string;
+  /** Pulumi's own. */
   readonly exitCode: number;
+  readonly end: RunEnd;
 }
 
 export interface Report {

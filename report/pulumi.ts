@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import * as readline from "node:readline";
 import type { EngineEvent } from "./events";
+import { parseEvent, readEventLog } from "./log";
 
 export type Kind = "preview" | "up" | "analyze";
 
@@ -22,47 +23,59 @@ export interface PulumiRun {
   readonly say: (line: string) => void;
 }
 
+/** How the CLI ended. */
+export interface PulumiEnd {
+  /** Its own; 128 and the signal's number when a signal ended it. */
+  readonly exitCode: number;
+  /** Why what it said is not whole: it was killed or interrupted, could not be started, or its log is cut off. */
+  readonly broken?: string;
+}
+
 /**
- * Runs the CLI and hands over its engine events.
+ * Runs the CLI and hands over its engine events. Never throws for what the CLI does.
  *
  * preview and up keep the terminal, so that people see Pulumi's own display; the events come from its event log, which
  * is how Pulumi's Automation API gets them too. `policy analyze` has no such log: its events are its JSON output,
  * which has violations and none of the summaries that say what passed.
- *
- * @returns the CLI's exit code.
  */
-export async function runPulumi(run: PulumiRun): Promise<number> {
+export async function runPulumi(run: PulumiRun): Promise<PulumiEnd> {
   return run.kind === "analyze" ? analyze(run) : previewOrUp(run);
 }
 
-async function previewOrUp(run: PulumiRun): Promise<number> {
+async function previewOrUp(run: PulumiRun): Promise<PulumiEnd> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-report-"));
   const log = path.join(folder, "events.json");
   try {
-    const code = await spawned(
+    const end = await spawned(
       run,
       [run.kind, "--stack", run.stack, ...packArgs(run), "--event-log", log, ...run.args],
       // The CLI knows --event-log only with its debugging commands on.
       { ...run.env, PULUMI_DEBUG_COMMANDS: "true" },
       "inherit",
     );
-    if (fs.existsSync(log))
-      for await (const line of readline.createInterface(fs.createReadStream(log))) take(run, line);
-    return code;
+    const cut = await readEventLog(log, run.onEvent);
+    const broken = end.broken ?? cut;
+    return { exitCode: end.exitCode, ...(broken !== undefined && { broken }) };
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function analyze(run: PulumiRun): Promise<number> {
+async function analyze(run: PulumiRun): Promise<PulumiEnd> {
   run.say(`judging the state of stack ${run.stack}`);
   return spawned(
     run,
     ["policy", "analyze", "--json", "--stack", run.stack, ...packArgs(run), ...run.args],
     run.env,
     (line) => {
-      const event = take(run, line);
-      if (event?.policyEvent)
+      const event = line.startsWith("{") ? parseEvent(line) : undefined;
+      // Lines that are no JSON objects are the CLI's words for people.
+      if (event === undefined) {
+        if (line.trim() !== "") run.say(line);
+        return;
+      }
+      run.onEvent(event);
+      if (event.policyEvent)
         run.say(`${event.policyEvent.policyName}: ${event.policyEvent.message.trim().split("\n")[1] ?? ""}`);
     },
   );
@@ -72,39 +85,45 @@ function packArgs({ pack, packConfig }: PulumiRun): readonly string[] {
   return ["--policy-pack", pack, ...(packConfig === undefined ? [] : ["--policy-pack-config", packConfig])];
 }
 
-/** Lines that are no JSON objects are the CLI's words for people. */
-function take(run: PulumiRun, line: string): EngineEvent | undefined {
-  if (!line.startsWith("{")) {
-    if (line.trim() !== "") run.say(line);
-    return undefined;
-  }
-  const event = JSON.parse(line) as EngineEvent;
-  run.onEvent(event);
-  return event;
-}
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 async function spawned(
   run: PulumiRun,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   output: "inherit" | ((line: string) => void),
-): Promise<number> {
-  return new Promise((resolve, reject) => {
+): Promise<PulumiEnd> {
+  return new Promise((resolve) => {
     const child = spawn("pulumi", args, {
       cwd: run.cwd,
       env,
       stdio: ["inherit", output === "inherit" ? "inherit" : "pipe", "inherit"],
     });
+    let interrupted: NodeJS.Signals | undefined;
+    // We outlive the signal, to say in the report how the run ended. A terminal sends Ctrl-C to Pulumi as well, for which
+    // a second one means to stop without saving: then it is not passed on.
+    const pass = (signal: NodeJS.Signals): void => {
+      interrupted = signal;
+      if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+    };
+    for (const signal of SIGNALS) process.on(signal, pass);
+    const end = (result: PulumiEnd): void => {
+      for (const signal of SIGNALS) process.off(signal, pass);
+      resolve(result);
+    };
     child.once("error", (error: NodeJS.ErrnoException) => {
       const reason =
         error.code === "ENOENT"
           ? 'there is no `pulumi` on PATH; install it, or let kvmesh get it: eval "$(npm run -s env)"'
           : error.message;
-      reject(new Error(`the Pulumi CLI could not be started: ${reason}`));
+      end({ exitCode: 127, broken: `the Pulumi CLI could not be started: ${reason}` });
     });
     if (child.stdout && output !== "inherit") readline.createInterface(child.stdout).on("line", output);
-    child.once("close", (code) => {
-      resolve(code ?? 1);
+    child.once("close", (code, signal) => {
+      if (signal !== null) end({ exitCode: 128 + os.constants.signals[signal], broken: `${signal} killed Pulumi` });
+      else if (interrupted !== undefined && code !== 0)
+        end({ exitCode: code ?? 1, broken: `it was interrupted (${interrupted})` });
+      else end({ exitCode: code ?? 1 });
     });
   });
 }

@@ -1,14 +1,13 @@
-import * as fs from "node:fs";
 import * as path from "node:path";
 import { catalogue } from "../policies/catalogue";
 import { PACK_NAME } from "../policies/pack";
 import { evaluate } from "./evaluate";
 import { Observations } from "./events";
 import { CHECKOUT, cliVersion, commit, disabledRules, packDigest, readStackFile } from "./header";
-import { renderHtml } from "./html";
-import { renderMarkdown } from "./markdown";
-import type { Report } from "./model";
-import { runPulumi, type Kind } from "./pulumi";
+import { exitCodeOf } from "./conclusion";
+import { ReportFolder, type ReportFiles } from "./files";
+import type { Header, Report, RunEnd } from "./model";
+import { runPulumi, type Kind, type PulumiEnd } from "./pulumi";
 
 export interface ReportOptions {
   readonly kind: Kind;
@@ -28,76 +27,80 @@ export interface ReportOptions {
 }
 
 export interface ReportResult {
-  /** Pulumi's own. */
+  /** As in EXIT; Pulumi's own is in the report's header. */
   readonly exitCode: number;
   readonly report: Report;
-  readonly files: { readonly markdown: string; readonly html: string; readonly json: string };
+  readonly files: ReportFiles;
 }
 
 /**
  * Runs preview, up, or an audit of the deployed state with the policy pack on, and writes the report, also when the run
- * fails. Never turns a run that Pulumi refused into a success.
+ * fails, is interrupted or is killed. Never turns a run that Pulumi refused into a success.
  */
 export async function runWithReport(options: ReportOptions): Promise<ReportResult> {
   const { kind, stack, args = [], env = process.env, say = () => undefined } = options;
   const cwd = path.resolve(options.cwd ?? CHECKOUT);
   const out = path.resolve(options.out ?? path.join(cwd, ".kvmesh", "reports"));
+  const folder = new ReportFolder(out, `${stack.split("/").at(-1)}-${kind}`);
+  folder.markOlder();
   const stackFile = readStackFile(cwd, stack, valueOf(args, "--config-file"));
   const observations = new Observations(PACK_NAME);
-  const time = new Date().toISOString();
-  const [head, version, exitCode] = await Promise.all([
-    commit(cwd),
-    cliVersion(env),
-    runPulumi({
-      kind,
-      stack,
-      cwd,
-      pack: options.pack ?? path.join(CHECKOUT, "policies"),
-      ...(options.packConfig !== undefined && { packConfig: options.packConfig }),
-      args,
-      // `policy analyze` tells packs nothing about the stack; the other two overwrite this.
-      env: kind === "analyze" ? { ...env, PULUMI_CONFIG: JSON.stringify(stackFile.config) } : env,
-      onEvent: (event) => {
-        observations.add(event);
+  const disabled = disabledRules(
+    options.packConfig,
+    catalogue.map(({ id }) => id),
+  );
+  const [head, version] = await Promise.all([commit(cwd), cliVersion(env)]);
+  const reportOf = (judged: Header["judged"], end: RunEnd, exitCode: number): Report =>
+    evaluate({
+      observations,
+      disabled,
+      header: {
+        judged,
+        stack,
+        environment: stackFile.environment,
+        commit: head,
+        packName: PACK_NAME,
+        packVersion: observations.packVersion ?? "not loaded",
+        packDigest: packDigest(),
+        configDigest: stackFile.digest,
+        cliVersion: version,
+        time,
+        command: ["pulumi", kind === "analyze" ? "policy analyze" : kind, ...optionNames(args)].join(" "),
+        exitCode,
+        end,
       },
-      say,
-    }),
-  ]);
-  const report = evaluate({
-    observations,
-    disabled: disabledRules(
-      options.packConfig,
-      catalogue.map(({ id }) => id),
-    ),
-    header: {
-      judged: kind === "analyze" ? "state" : kind === "up" && observations.isPreview === false ? "deployed" : "preview",
-      stack,
-      environment: stackFile.environment,
-      commit: head,
-      packName: PACK_NAME,
-      packVersion: observations.packVersion ?? "not loaded",
-      packDigest: packDigest(),
-      configDigest: stackFile.digest,
-      cliVersion: version,
-      time,
-      command: ["pulumi", kind === "analyze" ? "policy analyze" : kind, ...optionNames(args)].join(" "),
-      exitCode,
+    });
+  const time = new Date().toISOString();
+  // Whatever becomes of this process, what stands under the report's name is then of this run.
+  folder.write(reportOf(JUDGED[kind], { state: "running" }, 0));
+  const run = await runPulumi({
+    kind,
+    stack,
+    cwd,
+    pack: options.pack ?? path.join(CHECKOUT, "policies"),
+    ...(options.packConfig !== undefined && { packConfig: options.packConfig }),
+    args,
+    // `policy analyze` tells packs nothing about the stack; the other two overwrite this.
+    env: kind === "analyze" ? { ...env, PULUMI_CONFIG: JSON.stringify(stackFile.config) } : env,
+    onEvent: (event) => {
+      observations.add(event);
     },
+    say,
   });
-  return { exitCode, report, files: write(out, `${stack.split("/").at(-1)}-${kind}`, report) };
+  // `up` shows a preview first, and may end with it.
+  const judged = kind === "up" && observations.isPreview === true ? "preview" : JUDGED[kind];
+  const report = reportOf(judged, endOf(kind, run, observations), run.exitCode);
+  return { exitCode: exitCodeOf(report), report, files: folder.write(report) };
 }
 
-function write(out: string, name: string, report: Report): ReportResult["files"] {
-  fs.mkdirSync(out, { recursive: true });
-  const files = {
-    markdown: path.join(out, `${name}.md`),
-    html: path.join(out, `${name}.html`),
-    json: path.join(out, `${name}.json`),
-  };
-  fs.writeFileSync(files.markdown, renderMarkdown(report));
-  fs.writeFileSync(files.html, renderHtml(report));
-  fs.writeFileSync(files.json, `${JSON.stringify(report, undefined, 2)}\n`);
-  return files;
+const JUDGED: Readonly<Record<Kind, Header["judged"]>> = { preview: "preview", up: "deployed", analyze: "state" };
+
+/** A log that ends between two lines is cut off, too: the engine's last event is missing. */
+function endOf(kind: Kind, { broken }: PulumiEnd, observations: Observations): RunEnd {
+  if (broken !== undefined) return { state: "broken", reason: broken };
+  if (kind !== "analyze" && !observations.ended)
+    return { state: "broken", reason: "the event log stops before the engine's last event" };
+  return { state: "ended" };
 }
 
 /** Options without their values, which may be secrets (`--config`). */

@@ -1,3 +1,4 @@
+import { conclusionOf, type Conclusion } from "./conclusion";
 import { PLANNED, UNTOLD } from "./model";
 import type { Header, Report, RuleResult, Status } from "./model";
 
@@ -16,30 +17,51 @@ export const JUDGED_TEXT: Readonly<Record<Header["judged"], string>> = {
   state: "state of the deployed stack",
 };
 
+/** The first words of a report. */
+export const CONCLUSION_TEXT: Readonly<Record<Conclusion, string>> = {
+  broken: "No verdict",
+  blocked: "Blocked",
+  failed: "Pulumi failed",
+  warned: "Advisory rules failed",
+  open: "Nothing failed, not everything was judged",
+  clear: "Nothing failed",
+};
+
 /** One sentence a reviewer can act on. */
 export function verdict(report: Report): string {
-  const { counts, blocking } = report;
+  const found = foundSoFar(report);
+  const { end } = report.header;
+  if (end.state === "running")
+    return "No verdict: this run has not ended, or was killed before it could write its report.";
+  if (end.state === "broken")
+    return `No verdict: the run did not end well: ${end.reason}. ${found === "" ? "" : `Until then: ${found}. `}What was not judged is not known to hold.`;
+  return `${found}.`;
+}
+
+function foundSoFar(report: Report): string {
+  const { counts, blocking, header, complete } = report;
   const rules = report.domains.flatMap(({ rules: ofDomain }) => ofDomain);
   const advisory = rules.filter(
     ({ status, violations }) => status === "fail" && violations.every(({ level }) => level === "advisory"),
   ).length;
+  const broken = conclusionOf(report) === "broken";
   const parts: string[] = [];
   if (blocking > 0) parts.push(`${plural(blocking, "violation")} of mandatory rules: blocked`);
-  else if (counts.fail === 0) parts.push(report.complete ? "No rule failed" : "No verdict");
+  else if (counts.fail === 0 && header.end.state === "ended") parts.push(complete ? "No rule failed" : "No verdict");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
   const open = counts["not-evaluated"];
   const because = (why: string): number => rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === why)).length;
   const [planned, untold] = [because(PLANNED), because(UNTOLD)];
   if (untold > 0) parts.push(`${plural(untold, "rule")} not violated`);
-  if (open > untold)
+  if (open > untold && !broken)
     parts.push(
       `${plural(open - untold, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`,
     );
-  if (untold === 0) parts.push(`${counts.pass} passed`);
-  if (report.header.exitCode !== 0 && blocking === 0)
-    parts.push(`Pulumi itself failed (exit code ${report.header.exitCode})`);
-  if (!report.complete) parts.push("the run ended before all policies had run");
-  return `${parts.join("; ")}.`;
+  if (untold === 0 && !broken) parts.push(`${counts.pass} passed`);
+  if (header.exitCode !== 0 && blocking === 0 && !broken)
+    parts.push(`Pulumi itself failed (exit code ${header.exitCode})`);
+  if (!complete && header.end.state === "ended") parts.push("the run ended before all policies had run");
+  return parts.join("; ");
 }
 
 export function headerRows({ header }: Report): readonly (readonly [string, string])[] {
@@ -51,7 +73,7 @@ export function headerRows({ header }: Report): readonly (readonly [string, stri
     ["Policy pack", `${header.packName} ${header.packVersion}, ${header.packDigest}`],
     ["Stack file", header.configDigest],
     ["Pulumi CLI", header.cliVersion],
-    ["Command", `${header.command} (exit code ${header.exitCode})`],
+    ["Command", `${header.command} (${header.end.state === "running" ? "not ended" : `exit code ${header.exitCode}`})`],
     ["Time", header.time],
   ];
 }

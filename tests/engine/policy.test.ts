@@ -121,7 +121,7 @@ describe("policy pack and report with the real CLI", function () {
     });
 
     it("is blocked in the preview, with node, value and remedy", () => {
-      expect(result.exitCode).to.not.equal(0);
+      expect(result.exitCode).to.equal(1);
       const [violation, ...more] = rule("node-dedicated-cpu").violations;
       expect(more).to.deep.equal([]);
       expect(violation).to.include({ level: "mandatory", subject: "Domain web-1" });
@@ -150,7 +150,7 @@ describe("policy pack and report with the real CLI", function () {
     result = await preview(
       `Error.prepareStackTrace = undefined;\n${program("[8, 9, 10, 11]")}\nthrow new Error("broken program");`,
     );
-    expect(result.exitCode).to.not.equal(0);
+    expect(result.exitCode).to.equal(3);
     expect(result.report.complete).to.equal(false);
     expect(rule("mtls-conflict").status).to.equal("not-evaluated");
     expect(result.report.counts.pass).to.equal(0);

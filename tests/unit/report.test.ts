@@ -26,6 +26,7 @@ const header: Header = {
   time: "2026-01-01T00:00:00.000Z",
   command: "pulumi preview",
   exitCode: 0,
+  end: { state: "ended" },
 };
 
 const passed = (id: string, resourceUrn = URN): EngineEvent => ({

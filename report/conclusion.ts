@@ -1,0 +1,46 @@
+import type { Report } from "./model";
+
+/**
+ * What a report says as a whole; its first line, its colour and the exit code follow from this alone.
+ *
+ * `broken`: the run did not end well, so there is no verdict. `blocked`: a mandatory rule is violated. `failed`: Pulumi
+ * ended with an error that no rule explains. `warned`: only advisory rules are violated. `open`: nothing is violated,
+ * and a rule that has a policy has no verdict. `clear`: every rule that has a policy was judged, and none is violated.
+ */
+export type Conclusion = "broken" | "blocked" | "failed" | "warned" | "open" | "clear";
+
+export function conclusionOf({ blocking, complete, counts, domains, header }: Report): Conclusion {
+  if (header.end.state === "running" || header.end.state === "broken") return "broken";
+  if (blocking > 0) return "blocked";
+  if (header.exitCode !== 0) return "failed";
+  if (!complete) return "broken";
+  if (counts.fail > 0) return "warned";
+  const open = domains.some(({ rules }) => rules.some((rule) => rule.status === "not-evaluated" && !rule.planned));
+  return open ? "open" : "clear";
+}
+
+/** Exit codes of `npm run report`; docs/report.md has the same table. */
+export const EXIT = {
+  ok: 0,
+  /** A mandatory rule is violated. */
+  blocked: 1,
+  /** Wrong arguments, or input that can't be read: there is no report. */
+  usage: 2,
+  /** Pulumi failed, and not for a rule. */
+  failed: 3,
+  /** The run did not end well: interrupted, killed, or its log is cut off. There is no verdict. */
+  broken: 4,
+} as const;
+
+const EXIT_OF: Readonly<Record<Conclusion, number>> = {
+  broken: EXIT.broken,
+  blocked: EXIT.blocked,
+  failed: EXIT.failed,
+  warned: EXIT.ok,
+  open: EXIT.ok,
+  clear: EXIT.ok,
+};
+
+export function exitCodeOf(report: Report): number {
+  return EXIT_OF[conclusionOf(report)];
+}
