@@ -1,22 +1,9 @@
-import { checkSpec } from "./checks";
 import { checkFacts, staleness, type HostFacts } from "./facts";
+import { dnsLabel } from "./fields";
 import { ConfigError, describe, didYouMean, fromIssues, problem, type Path, type Problem } from "./problems";
-import { keysAt, maps, poolSchema, SECTION_NAMES, sections } from "./schema";
-import type { CarvedPoolEntry, ExistingPoolEntry, HostEntry } from "./schema";
-import {
-  completeCanary,
-  completeGateway,
-  completeHost,
-  completeKubernetes,
-  completeMesh,
-  completeNamespace,
-  completeNetwork,
-  completePool,
-  completeService,
-  factsFileOf,
-} from "./defaults";
-import { dnsLabel } from "./schema/fields";
+import { checkSpec, maps, SECTION_NAMES, values, type MapName, type Value, type ValueName } from "./sections";
 import type { StackSpec } from "./spec";
+import { keysAt } from "./stack-file-schema";
 import type { z } from "zod";
 
 /** What the parser needs from outside; it opens no file and reads no clock itself. */
@@ -51,50 +38,39 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
     }
   }
 
-  const section = <K extends keyof typeof sections>(name: K) => {
-    const value = name === "cluster" ? (raw.cluster ?? context.stack) : raw[name];
-    return validate(sections[name], value, [name], problems) as z.output<(typeof sections)[K]> | undefined;
-  };
-  const entries = <T>(name: keyof typeof maps, complete: (key: string, entry: never) => T): T[] =>
-    namedEntries(name, raw[name], problems).map(([key, entry]) => complete(key, entry as never));
+  const value = <K extends ValueName>(name: K): Value<K> | undefined =>
+    validate(values[name].schema, name === "cluster" ? (raw.cluster ?? context.stack) : raw[name], [name], problems) as
+      Value<K> | undefined;
+  const entries = <K extends MapName>(name: K): [string, z.output<(typeof maps)[K]["entry"]>][] =>
+    namedEntries(name, raw[name], problems) as [string, z.output<(typeof maps)[K]["entry"]>][];
 
-  const clusterName = section("cluster");
+  const clusterName = value("cluster") ?? context.stack;
   // A wrong word here is a problem already; the rules of production would only add others to it.
-  const environment = section("environment") ?? "development";
-  const ssh = section("ssh");
-  const timeouts = section("timeouts");
-  const evidence = section("evidence");
-  const image = section("image");
-  const networkEntry = section("network");
-  const network = networkEntry && completeNetwork(networkEntry, clusterName ?? context.stack, problems);
-  const kubernetes = section("kubernetes");
-  const mesh = completeMesh(section("mesh"), raw.mesh !== undefined, environment, problems);
-  const hosts = entries("hosts", (name, entry: HostEntry) => {
-    const facts = loadFacts(name, entry.facts, context, problems);
-    return facts && completeHost(name, entry, facts);
-  }).filter((host) => host !== undefined);
+  const environment = value("environment") ?? "development";
+  const network = value("network");
+  const kubernetes = value("kubernetes");
+  const mesh = values.mesh.complete(value("mesh"), raw.mesh !== undefined, environment, problems);
   const hostNames = keysOf(raw.hosts);
-  const pools = entries("pools", (name, entry: CarvedPoolEntry | ExistingPoolEntry) =>
-    completePool(name, entry, hostNames),
-  );
+  const pools = entries("pools").map(([name, entry]) => maps.pools.complete(name, entry, hostNames));
   const partial = {
-    clusterName: clusterName ?? context.stack,
+    clusterName,
     environment,
-    ssh,
-    timeouts,
-    evidence,
-    hosts,
-    image,
-    network,
-    pools,
-    kubernetes: kubernetes && completeKubernetes(kubernetes, pools),
+    ssh: value("ssh"),
+    timeouts: value("timeouts"),
+    evidence: value("evidence"),
+    image: value("image"),
+    network: network && values.network.complete(network, clusterName, problems),
+    kubernetes: kubernetes && values.kubernetes.complete(kubernetes, pools),
     mesh,
-    namespaces: entries("namespaces", (name, entry: z.output<typeof maps.namespaces>) =>
-      completeNamespace(name, entry, environment, mesh),
-    ),
-    services: entries("services", completeService),
-    gateways: entries("gateways", completeGateway),
-    canaries: entries("canaries", completeCanary),
+    hosts: entries("hosts").flatMap(([name, entry]) => {
+      const facts = loadFacts(name, entry.facts, context, problems);
+      return facts ? [maps.hosts.complete(name, entry, facts)] : [];
+    }),
+    pools,
+    namespaces: entries("namespaces").map(([name, entry]) => maps.namespaces.complete(name, entry, environment, mesh)),
+    services: entries("services").map(([key, entry]) => maps.services.complete(key, entry)),
+    gateways: entries("gateways").map(([key, entry]) => maps.gateways.complete(key, entry)),
+    canaries: entries("canaries").map(([key, entry]) => maps.canaries.complete(key, entry)),
   };
   const findings = checkSpec(partial, raw);
   problems.push(...findings.problems);
@@ -121,7 +97,7 @@ function validate(schema: z.ZodType, value: unknown, path: Path, problems: Probl
 }
 
 /** The valid entries of a map in the order of their names; the others become problems. */
-function namedEntries(name: keyof typeof maps, value: unknown, problems: Problem[]): [string, unknown][] {
+function namedEntries(name: MapName, value: unknown, problems: Problem[]): [string, unknown][] {
   if (value === undefined || value === null) return [];
   if (typeof value !== "object" || Array.isArray(value)) {
     problems.push({ path: name, found: describe(value), message: "give a map: name, then what it is" });
@@ -132,7 +108,7 @@ function namedEntries(name: keyof typeof maps, value: unknown, problems: Problem
     const label = dnsLabel.safeParse(key);
     if (!label.success) problems.push(problem([name, key], key, label.error.issues[0]!.message));
     const before = problems.length;
-    const schema = name === "pools" ? poolSchema(entry) : maps[name];
+    const schema = name === "pools" ? maps.pools.entryFor(entry) : maps[name].entry;
     const data = validate(schema, entry, [name, key], problems);
     if (problems.length === before) valid.push([key, data]);
   }
@@ -145,7 +121,7 @@ function loadFacts(
   context: ParseContext,
   problems: Problem[],
 ): HostFacts | undefined {
-  const file = path ?? factsFileOf(host);
+  const file = path ?? maps.hosts.factsFileOf(host);
   const at = ["hosts", host, "facts"];
   let raw: unknown;
   try {

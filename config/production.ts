@@ -1,5 +1,5 @@
 import { ConfigError, problem, type Problem } from "./problems";
-import { untolerated } from "./checks/machines";
+import { untolerated } from "./sections/hosts";
 import type { StackSpec } from "./spec";
 
 /**

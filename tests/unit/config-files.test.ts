@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
 import { parseStack, type Problem } from "../../config";
-import { stackFileSchema } from "../../config/schema";
+import { withKeyTables } from "../../config/key-tables";
+import { stackFileSchema } from "../../config/stack-file-schema";
 import { type Tree } from "../support/stack";
 
 const checkout = path.resolve(__dirname, "../../..");
@@ -39,6 +40,11 @@ describe("stack files", () => {
 describe("config/schema.json", () => {
   it("is what the parser reads with (npm run schema)", () => {
     expect(JSON.parse(read("config/schema.json"))).to.deep.equal(JSON.parse(JSON.stringify(stackFileSchema())));
+  });
+
+  it("and so are the key tables of docs/configuration.md", () => {
+    const docs = read("docs/configuration.md");
+    expect(docs).to.equal(withKeyTables(docs));
   });
 
   it("every key of it is in docs/configuration.md", () => {

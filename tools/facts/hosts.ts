@@ -1,7 +1,6 @@
-import { factsFileOf } from "../../config/defaults";
-import { maps, sections } from "../../config/schema";
+import { maps, values } from "../../config/sections";
 import { ConfigError, fromIssues, type Problem } from "../../config/problems";
-import { keysAt } from "../../config/schema";
+import { keysAt } from "../../config/stack-file-schema";
 import type { Endpoint } from "../../provider/transport/transport";
 
 export interface HostToProbe {
@@ -17,17 +16,19 @@ export interface HostToProbe {
 export function hostsIn(stackFile: unknown, source: string): { identityFile?: string; hosts: readonly HostToProbe[] } {
   const config = record(record(stackFile).config);
   const problems: Problem[] = [];
-  const ssh = sections.ssh.safeParse(config["kvmesh:ssh"]);
+  const ssh = values.ssh.schema.safeParse(config["kvmesh:ssh"]);
   if (!ssh.success) {
-    problems.push(...fromIssues(ssh.error.issues, config["kvmesh:ssh"], ["ssh"], (at) => keysAt(sections.ssh, at)));
+    problems.push(
+      ...fromIssues(ssh.error.issues, config["kvmesh:ssh"], ["ssh"], (at) => keysAt(values.ssh.schema, at)),
+    );
   }
   const hosts = Object.entries(record(config["kvmesh:hosts"])).flatMap(([name, entry]): HostToProbe[] => {
-    const host = maps.hosts.safeParse(entry);
+    const host = maps.hosts.entry.safeParse(entry);
     if (host.success) {
       const { endpoint, facts, storage } = host.data;
-      return [{ name, endpoint, factsFile: facts ?? factsFileOf(name), storage }];
+      return [{ name, endpoint, factsFile: facts ?? maps.hosts.factsFileOf(name), storage }];
     }
-    problems.push(...fromIssues(host.error.issues, entry, ["hosts", name], (at) => keysAt(maps.hosts, at)));
+    problems.push(...fromIssues(host.error.issues, entry, ["hosts", name], (at) => keysAt(maps.hosts.entry, at)));
     return [];
   });
   if (problems.length > 0) throw new ConfigError(source, problems);

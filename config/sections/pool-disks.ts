@@ -1,7 +1,86 @@
+import { z } from "zod";
+import { declared, fail, type Draft, type Findings } from "../draft";
+import * as field from "../fields";
+import type { Immutable } from "../immutable";
 import { didYouMean } from "../problems";
-import type { CarvedPoolSpec, DataDiskSpec, DeviceSpec, HostSpec } from "../spec";
 import { formatBytes, type Bytes } from "../units";
-import { declared, fail, type Draft, type Findings } from "./draft";
+import type { HostSpec } from "./hosts";
+import type { CarvedPoolSpec } from "./pools";
+
+/** Disks of a carved pool's machines: block devices of the hosts, and data disks. */
+export const device = z
+  .strictObject({
+    host: field.text("host that the device is in: the machine is placed there"),
+    id: z
+      .string()
+      .regex(
+        /^\/dev\/disk\/by-[a-z]+\/(?!\.\.?$)[\w.@+:-]+$/,
+        "give a stable name of the device, such as /dev/disk/by-id/nvme-…: a disk or a partition",
+      )
+      .meta({
+        description: "stable name of the device, below `/dev/disk/by-id`",
+        examples: ["/dev/disk/by-id/nvme-…"],
+      }),
+    serial: z
+      .string()
+      .regex(
+        /^[\w.:-]([\w .:-]{0,98}[\w.:-])?$/,
+        "give the serial number that `lsblk -o NAME,SERIAL` shows for the disk",
+      )
+      .meta({
+        description: "serial number as `lsblk -o NAME,SERIAL` shows it; a device that has another one is refused",
+      }),
+  })
+  .meta({ description: "a block device of a host" });
+
+export const dataDisk = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/,
+      "a disk's name is its serial: lower-case letters, digits and hyphens, at most 20",
+    )
+    .meta({
+      description: "name, at most 20 characters, and the disk's serial in the machine: `/dev/disk/by-id/virtio-<name>`",
+    }),
+  size: field.bytes("size of the disk; it can grow. With `devices`: the least that each must have").optional(),
+  devices: z
+    .array(device)
+    .min(1)
+    .meta({
+      description:
+        "block devices of the hosts instead of files: machine `i` gets the `i`-th, and is placed on its host",
+    })
+    .optional(),
+  format: z
+    .enum(["raw", "qcow2"])
+    .meta({ description: "`raw` takes its space at once; `qcow2` as it is filled; a thin volume is always raw" })
+    .default("raw"),
+  onDestroy: z
+    .enum(["keep", "remove"])
+    .meta({
+      description:
+        "`keep`: the disk stays on its host when the machine is destroyed, and the next machine of the same name has it",
+    })
+    .default("keep"),
+  mount: z
+    .strictObject({
+      path: z
+        .string()
+        .regex(/^(\/(?!\.\.?(\/|$))[\w.-]+)+$/, "give an absolute path of letters, digits, dot, underscore and hyphen")
+        .meta({ description: "where the machine mounts it, by its id", examples: ["/var/lib/etcd"] }),
+      filesystem: z
+        .enum(["ext4", "xfs"])
+        .meta({ description: "made when the disk is blank; a disk that holds anything is never formatted" })
+        .default("ext4"),
+    })
+    .optional(),
+});
+
+/** A block device of a host; each is one node's in the stack. */
+export type DeviceSpec = Immutable<z.output<typeof device>>;
+/** Data disks outlive a replacement of the machine; their targets are vdb, vdc, … in the order of the list. */
+export type DataDiskSpec = Immutable<z.output<typeof dataDisk>>;
 
 type Path = readonly (string | number)[];
 
@@ -73,16 +152,6 @@ function checkStorage(
     if (disk.format !== "raw")
       fail(findings, [...at, "disks", i, "format"], disk.format, "a logical volume is raw: leave it out");
   });
-}
-
-/** A thin pool that the facts don't know would be found missing by `up`. */
-export function checkThinPool({ name, lvm, facts, factsFile }: HostSpec, findings: Findings): void {
-  if (lvm === undefined) return;
-  if (facts.thinPools.some((pool) => pool.volumeGroup === lvm.volumeGroup && pool.name === lvm.thinPool)) return;
-  const known = facts.thinPools.map((pool) => `${pool.volumeGroup}/${pool.name}`);
-  const there = known.length > 0 ? `they know ${known.join(", ")}` : "they know none";
-  const message = `the facts of this host (${factsFile}) have no such thin pool, ${there}: correct it; or make it there (docs/machines.md) and probe again with \`npm run facts -- ${name}\``;
-  fail(findings, ["hosts", name, "lvm", "thinPool"], `${lvm.volumeGroup}/${lvm.thinPool}`, message);
 }
 
 function checkName({ disks }: CarvedPoolSpec, i: number, at: Path, findings: Findings): void {

@@ -1,5 +1,5 @@
-import { problem, type Path, type Problem } from "../problems";
-import type { StackSpec } from "../spec";
+import { problem, type Path, type Problem } from "./problems";
+import type { StackSpec } from "./spec";
 
 /** A spec in which what did not parse is missing: checks look at what is there, so that all errors come at once. */
 export type Draft = { readonly [K in keyof StackSpec]: StackSpec[K] | undefined } & {

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { expandAddresses, ipv4, parseCidr } from "../ipv4";
-import { parseAuthorizedKey, parseHostKey } from "../keys";
-import { parseAge, parseBytes, parseCpuSet, parseDuration, parsePercent } from "../units";
+import { expandAddresses, ipv4, parseCidr } from "./ipv4";
+import { parseAuthorizedKey, parseHostKey } from "./keys";
+import { parseAge, parseBytes, parseCpuSet, parseDuration, parsePercent } from "./units";
 
-/** The values that stack files are made of. Descriptions here become the editors' hints (config/schema.json). */
+/** The values that stack files are made of. Descriptions here become the editors' hints (config/schema.json) and the tables of docs/configuration.md. */
 
 /** Text that `parse` reads; the Error that it throws says what to write instead. */
 export function parsed<T>(parse: (text: string) => T, description: string, examples: readonly string[]) {
@@ -44,10 +44,12 @@ export const duration = (description: string) => parsed(parseDuration, descripti
 export const age = (description: string) => parsed(parseAge, description, ["30d", "12h"]);
 export const cpuList = (description: string) => parsed(parseCpuSet, description, ["0,64", "0-3,8", "none"]);
 export const cidr = (description: string) => parsed((value) => parseCidr(value).text, description, ["10.0.10.0/24"]);
-export const hostKey = parsed(parseHostKey, "The server's public key as `ssh-keyscan` prints it, without the host", [
-  "ssh-ed25519 AAAAC3Nz…",
-]);
-export const authorizedKey = parsed(parseAuthorizedKey, "A public key that may log in to carved machines", [
+export const hostKey = parsed(
+  parseHostKey,
+  "the server's public key as `ssh-keyscan` prints it, without the host; compare it on the host's console first",
+  ["ssh-ed25519 AAAAC3Nz…"],
+);
+export const authorizedKey = parsed(parseAuthorizedKey, "a public key that may log in to carved machines", [
   "ssh-ed25519 AAAAC3Nz… ops@example",
 ]);
 
@@ -82,7 +84,7 @@ export const flag = (description: string) => z.boolean().meta({ description });
 export const digest = matching(
   /^sha256:[0-9a-f]{64}$/,
   'give "sha256:" and the 64 hexadecimal digits that `sha256sum` prints',
-  "sha256:<64 hexadecimal digits>",
+  "`sha256:` and 64 hexadecimal digits, of the file as it is downloaded",
 );
 
 export const absolutePath = (description: string) =>

@@ -1,13 +1,55 @@
+import { z } from "zod";
+import { fail, type Draft, type Findings } from "../draft";
+import * as field from "../fields";
+import type { Immutable } from "../immutable";
 import { hugepagesOf } from "../preparation";
-import type { HostSpec } from "../spec";
 import { formatBytes, type Bytes } from "../units";
-import { fail, type Draft, type Findings } from "./draft";
+import type { HostSpec } from "./hosts";
+
+/** `hosts.<host>.prepare`: done once and again whenever it changes; taken back when it is no longer there (packages stay). */
+export const schema = z
+  .strictObject({
+    packages: field.flag("install libvirt, QEMU and what else machines need there; Debian and Ubuntu").default(false),
+    hugepages: z
+      .strictObject({
+        size: field.bytes("size of a page: `2MiB` or `1GiB`"),
+        count: field.count(
+          "pages to set aside on each NUMA node; they count in the ledger before they are there",
+          1,
+          1_000_000,
+        ),
+      })
+      .meta({ description: "hugepages to set aside" })
+      .optional(),
+    isolateCpus: field.flag("take all CPUs but the housekeeping ones from the kernel's scheduler").default(false),
+    sysctl: z
+      .record(
+        z.string().regex(/^[A-Za-z0-9_][\w./-]*$/, "a sysctl's name is such as vm.swappiness"),
+        z
+          .union([z.int(), z.string().regex(/^[^\p{Cc}\s][^\p{Cc}]*$/u, "give one line of text")])
+          .transform((value) => String(value)),
+      )
+      .meta({ description: "kernel settings, by name" })
+      .default({}),
+    reboot: z
+      .enum(["never", "when-needed"])
+      .meta({
+        description:
+          "`never`: what waits for a boot is only said; `when-needed`: the host is booted for it, while no machine runs there",
+      })
+      .default("never"),
+  })
+  .meta({
+    description: "what `up` makes the host into, over SSH, before anything else is done there: [hosts.md](hosts.md)",
+  });
+
+export type PreparationSpec = Immutable<z.output<typeof schema>>;
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /** Hosts that are prepared: by OpenSSH, and so that a host still works afterwards. */
-export function checkPreparation(draft: Draft, findings: Findings): void {
+export function check(draft: Draft, findings: Findings): void {
   const prepared = draft.hosts.filter(({ prepare }) => prepare !== undefined);
   for (const host of prepared) {
     checkWords(host, findings);
