@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { KubernetesCluster } from "./components/cluster";
-import { MeshInputError, MeshLayer } from "./components/mesh";
+import { MeshLayer } from "./components/mesh";
 import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, refuseUnfitProduction, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
@@ -72,7 +72,7 @@ function explained<T>(step: () => T): T {
   try {
     return step();
   } catch (error) {
-    const theirs = [ConfigError, PlacementError, MeshInputError].some((kind) => error instanceof kind);
+    const theirs = [ConfigError, PlacementError].some((kind) => error instanceof kind);
     throw theirs ? new pulumi.RunError((error as Error).message) : error;
   }
 }

@@ -1,9 +1,9 @@
 import { checkFacts, staleness, type HostFacts } from "./facts";
 import { dnsLabel } from "./fields";
-import { ConfigError, describe, didYouMean, fromIssues, problem, type Path, type Problem } from "./problems";
+import { ConfigError, describe, didYouMean, problem, type Problem } from "./problems";
 import { checkSpec, maps, SECTION_NAMES, values, type MapName, type Value, type ValueName } from "./sections";
 import type { StackSpec } from "./spec";
-import { keysAt } from "./stack-file-schema";
+import { validate } from "./validate";
 import type { z } from "zod";
 
 /** What the parser needs from outside; it opens no file and reads no clock itself. */
@@ -67,7 +67,9 @@ export function parseStack(raw: Readonly<Record<string, unknown>>, context: Pars
       return facts ? [maps.hosts.complete(name, entry, facts)] : [];
     }),
     pools,
-    namespaces: entries("namespaces").map(([name, entry]) => maps.namespaces.complete(name, entry, environment, mesh)),
+    namespaces: entries("namespaces").map(([name, entry]) =>
+      maps.namespaces.complete(name, entry, { environment, meshed: mesh.provider !== "none" }),
+    ),
     services: entries("services").map(([key, entry]) => maps.services.complete(key, entry)),
     gateways: entries("gateways").map(([key, entry]) => maps.gateways.complete(key, entry)),
     canaries: entries("canaries").map(([key, entry]) => maps.canaries.complete(key, entry)),
@@ -87,13 +89,6 @@ export function rawConfig(all: Readonly<Record<string, string>>, namespace = "kv
     raw[key.slice(namespace.length + 1)] = /^\s*[[{]/.test(text) ? (JSON.parse(text) as unknown) : text;
   }
   return raw;
-}
-
-function validate(schema: z.ZodType, value: unknown, path: Path, problems: Problem[]): unknown {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  problems.push(...fromIssues(result.error.issues, value, path, (inner) => keysAt(schema, inner)));
-  return undefined;
 }
 
 /** The valid entries of a map in the order of their names; the others become problems. */

@@ -56,30 +56,3 @@ function toJson(schema: z.ZodType): Record<string, unknown> {
   delete json.$schema;
   return json;
 }
-
-/** Known keys of the map at `path` below `schema`; for suggestions. */
-export function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly string[] {
-  const def = (schema as z.ZodType).def as z.core.$ZodTypeDef & Record<string, unknown>;
-  switch (def.type) {
-    case "optional":
-    case "default":
-    case "prefault":
-      return keysAt(def.innerType as z.core.$ZodType, path);
-    case "pipe":
-      return keysAt(def.in as z.core.$ZodType, path);
-    case "union":
-      return [...new Set((def.options as z.core.$ZodType[]).flatMap((option) => keysAt(option, path)))];
-    case "record":
-      return path.length === 0 ? [] : keysAt(def.valueType as z.core.$ZodType, path.slice(1));
-    case "array":
-      return path.length === 0 ? [] : keysAt(def.element as z.core.$ZodType, path.slice(1));
-    case "object": {
-      const shape = def.shape as Record<string, z.core.$ZodType>;
-      if (path.length === 0) return Object.keys(shape);
-      const next = shape[String(path[0])];
-      return next ? keysAt(next, path.slice(1)) : [];
-    }
-    default:
-      return [];
-  }
-}

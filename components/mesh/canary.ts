@@ -1,17 +1,37 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CanarySpec } from "../../config/spec";
+import { fail } from "../../config/draft";
+import { didYouMean } from "../../config/problems";
+import * as section from "../../config/sections/canaries";
+import { validate } from "../../config/validate";
+import { resolved } from "../input-error";
 import type { DestinationRuleSpec, VirtualServiceSpec } from "./api";
-import { MeshInputError } from "./errors";
+import { Gateway } from "./gateway";
+import { DestinationRule, VirtualService } from "./istio-objects";
 import { childOptions } from "./options";
-import { DestinationRule, VirtualService } from "./resources";
+import { VersionedService } from "./versioned-service";
 
-/** As in the stack file; in code, name defaults to the service, hosts to [service] and gateways to none. */
-export type CanaryArgs = Pick<CanarySpec, "namespace" | "service"> & {
+/** A Service that something else made. */
+export interface ServiceRef {
+  readonly name: string;
+  /** Default `default`. */
+  readonly namespace?: string;
+}
+
+export interface CanaryArgs {
+  /** The service whose traffic is split, in its namespace. */
+  readonly service: VersionedService | ServiceRef;
+  /** Name of the DestinationRule and VirtualService; default: the service's. */
   readonly name?: string;
+  /** Hosts of the VirtualService; default: the service itself. `*` is for gateways only. */
   readonly hosts?: readonly string[];
-  readonly gateways?: readonly string[];
-  readonly weights: readonly { readonly subset: string; readonly weight: number }[];
-};
+  /** Gateways through which the hosts are reached: as values, `name` or `namespace/name`; `mesh` is the sidecars. Default: only these. */
+  readonly gateways?: readonly (Gateway | string)[];
+  /**
+   * Share of each version in whole percent, by value of the label `version`; the sum is 100.
+   * Plain numbers, so that a policy judges them in a preview.
+   */
+  readonly weights: Readonly<Record<string, number>>;
+}
 
 /**
  * Traffic of one service split between versions by weight, in the mesh or through gateways.
@@ -24,17 +44,26 @@ export class Canary extends pulumi.ComponentResource {
   readonly destinationRule: DestinationRule;
   readonly virtualService: VirtualService;
 
+  /** @throws InputError */
   constructor(name: string, args: CanaryArgs, opts?: pulumi.ComponentResourceOptions) {
-    const rule = destinationRuleSpec(args);
-    const routes = virtualServiceSpec(args);
+    const spec = canarySpec(args);
     super("kvmesh:mesh:Canary", name, {}, opts);
-    const ref = { name: args.name ?? args.service, namespace: args.namespace };
-    this.destinationRule = new DestinationRule(`${name}-destination-rule`, ref, rule, childOptions(this, opts));
+    const ref = { name: spec.name, namespace: spec.namespace };
+    const after = [
+      ...(args.service instanceof VersionedService ? [args.service.service] : []),
+      ...(args.gateways ?? []).flatMap((one) => (one instanceof Gateway ? [one.gateway] : [])),
+    ];
+    this.destinationRule = new DestinationRule(
+      `${name}-destination-rule`,
+      ref,
+      destinationRuleSpec(spec),
+      childOptions(this, opts, after),
+    );
     this.virtualService = new VirtualService(
       `${name}-virtual-service`,
       ref,
-      routes,
-      childOptions(this, opts, [this.destinationRule]),
+      virtualServiceSpec(spec),
+      childOptions(this, opts, [...after, this.destinationRule]),
     );
     this.registerOutputs({
       destinationRule: `${ref.namespace}/${ref.name}`,
@@ -43,63 +72,48 @@ export class Canary extends pulumi.ComponentResource {
   }
 }
 
+/** @throws InputError when the weights don't sum to 100, a version isn't the service's, or `*` is asked of the sidecars */
+export function canarySpec(args: CanaryArgs): section.CanarySpec {
+  const { service, weights } = args;
+  const namespace = service.namespace ?? "default";
+  const name = args.name ?? service.name;
+  return resolved(`canary ${namespace}/${name}`, (findings) => {
+    const given = {
+      ...{ name, namespace, service: service.name, weights },
+      ...(args.hosts === undefined ? {} : { hosts: args.hosts }),
+      gateways: (args.gateways ?? []).map((one) => (one instanceof Gateway ? referenceTo(one, namespace) : one)),
+    };
+    const entry = validate(section.entry, given, [], findings.problems);
+    const spec = entry && section.complete(name, entry);
+    if (spec === undefined) return undefined;
+    section.checkAlone(spec, [], findings);
+    if (service instanceof VersionedService) {
+      for (const { subset, weight } of spec.weights) {
+        if (service.versions.includes(subset)) continue;
+        const message = `service ${service.name} has no such version.${didYouMean(subset, service.versions)} It has ${service.versions.join(", ")}.`;
+        fail(findings, ["weights", subset], weight, message);
+      }
+    }
+    return spec;
+  });
+}
+
+function referenceTo(gateway: Gateway, from: string): string {
+  return gateway.namespace === from ? gateway.name : `${gateway.namespace}/${gateway.name}`;
+}
+
 /** Subset `v2` is the pods with label `version: v2`. */
-export function destinationRuleSpec(args: CanaryArgs): DestinationRuleSpec {
+export function destinationRuleSpec(canary: section.CanarySpec): DestinationRuleSpec {
   return {
-    host: args.service,
-    subsets: args.weights.map(({ subset }) => ({ name: subset, labels: { version: subset } })),
+    host: canary.service,
+    subsets: canary.weights.map(({ subset }) => ({ name: subset, labels: { version: subset } })),
   };
 }
 
-/**
- * @throws MeshInputError when the weights don't sum to 100, a subset repeats, or `*` is asked of the sidecars.
- */
-export function virtualServiceSpec(args: CanaryArgs): VirtualServiceSpec {
-  const hosts = args.hosts ?? [args.service];
-  const gateways = args.gateways ?? [];
-  checkCanary(args, hosts, gateways);
+export function virtualServiceSpec({ hosts, gateways, weights, service }: section.CanarySpec): VirtualServiceSpec {
   return {
     hosts,
     ...(gateways.length > 0 && { gateways }),
-    http: [
-      {
-        route: args.weights.map(({ subset, weight }) => ({ destination: { host: args.service, subset }, weight })),
-      },
-    ],
+    http: [{ route: weights.map(({ subset, weight }) => ({ destination: { host: service, subset }, weight })) }],
   };
-}
-
-function checkCanary(args: CanaryArgs, hosts: readonly string[], gateways: readonly string[]): void {
-  const where = `canary ${args.namespace}/${args.name ?? args.service}`;
-  const shown = args.weights.map(({ subset, weight }) => `${subset}: ${weight}`).join(", ") || "none";
-  const bad = args.weights.find(({ weight }) => !Number.isInteger(weight) || weight < 0 || weight > 100);
-  if (bad) {
-    throw new MeshInputError(
-      where,
-      `weight ${bad.weight} of subset ${bad.subset}`,
-      "Weights are whole numbers from 0 to 100",
-    );
-  }
-  const sum = args.weights.reduce((total, { weight }) => total + weight, 0);
-  if (sum !== 100) {
-    throw new MeshInputError(
-      where,
-      `weights (${shown}) sum to ${sum}`,
-      "They must sum to 100: say the share of every version, also of the stable one",
-    );
-  }
-  const repeated = args.weights.find(({ subset }, index) => args.weights.findIndex((w) => w.subset === subset) < index);
-  if (repeated) {
-    throw new MeshInputError(where, `subset ${repeated.subset} twice (${shown})`, "Give each version one weight");
-  }
-  if (hosts.length === 0) {
-    throw new MeshInputError(where, "no hosts", `Leave hosts out for the service itself (${args.service})`);
-  }
-  if (hosts.includes("*") && (gateways.length === 0 || gateways.includes("mesh"))) {
-    throw new MeshInputError(
-      where,
-      'host "*" for the sidecars of the mesh, which would catch the traffic of every service',
-      'Name the gateways that "*" is for, or the service as host',
-    );
-  }
 }

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import * as path from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
+import { fail } from "../../config/draft";
 import type { ChartSource } from "../../config/spec";
 import { Chart } from "../../provider/sdk";
-import { MeshInputError } from "./errors";
+import { resolved } from "../input-error";
 
 export type IstioChart = "base" | "istiod" | "gateway";
 
@@ -18,47 +19,39 @@ const folders: Readonly<Record<IstioChart, readonly string[]>> = {
 const checkout = path.resolve(__dirname, "../../..");
 
 /**
- * Checks that exactly one source is given, and a folder's charts, before anything is declared.
+ * A function that gives a chart's folder for `helm.v3.Release`: at once for a folder on this machine, whose charts are
+ * looked at before anything is declared; from a repository or registry by a `Chart` resource, which fetches it on `up`
+ * and never in a preview.
  *
- * @returns a function that gives a chart's folder for `helm.v3.Release`: at once for a folder on this machine; from a
- *   repository or registry by a `Chart` resource, which fetches it on `up` and never in a preview.
- * @throws MeshInputError
+ * @throws InputError
  */
 export function chartFolders(
+  subject: string,
   source: ChartSource,
   version: string,
 ): (chart: IstioChart, name: string, opts: pulumi.CustomResourceOptions) => pulumi.Input<string> {
-  const given = Object.entries(source).filter(([, value]) => value !== undefined);
-  if (given.length !== 1) {
-    throw new MeshInputError(
-      "mesh.charts",
-      given.length === 0 ? "no source" : `${given.map(([key]) => key).join(" and ")} together`,
-      "Give exactly one of repository, oci and folder",
-    );
-  }
   const { folder, repository, oci } = source;
   if (folder !== undefined) {
-    const found = localCharts(path.resolve(checkout, folder));
+    const found = localCharts(subject, path.resolve(checkout, folder));
     return (chart) => (path.isAbsolute(folder) ? found[chart] : fromProgram(found[chart]));
   }
   return (chart, name, opts) =>
     new Chart(name, { name: chart, version, repository, oci }, opts).path.apply(fromProgram);
 }
 
-function localCharts(folder: string): Readonly<Record<IstioChart, string>> {
-  const find = (chart: IstioChart): string => {
-    const candidates = folders[chart].map((name) => path.join(folder, name));
-    const found = candidates.find((candidate) => existsSync(path.join(candidate, "Chart.yaml")));
-    if (found === undefined) {
-      throw new MeshInputError(
-        "mesh.charts.folder",
-        `no Chart.yaml in ${candidates.join(" or ")}`,
-        "Name a folder that holds Istio's charts base, istiod and gateway",
-      );
-    }
-    return found;
-  };
-  return { base: find("base"), istiod: find("istiod"), gateway: find("gateway") };
+function localCharts(subject: string, folder: string): Readonly<Record<IstioChart, string>> {
+  return resolved(subject, (findings) => {
+    const find = (chart: IstioChart): string => {
+      const candidates = folders[chart].map((name) => path.join(folder, name));
+      const found = candidates.find((candidate) => existsSync(path.join(candidate, "Chart.yaml")));
+      if (found === undefined) {
+        const message = `no Chart.yaml in ${candidates.join(" or ")}: name a folder that holds Istio's charts base, istiod and gateway`;
+        fail(findings, ["charts", "folder"], folder, message);
+      }
+      return found ?? "";
+    };
+    return { base: find("base"), istiod: find("istiod"), gateway: find("gateway") };
+  });
 }
 
 /**

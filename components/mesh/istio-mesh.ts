@@ -1,11 +1,14 @@
 import { Namespace } from "@pulumi/kubernetes/core/v1";
 import { Release } from "@pulumi/kubernetes/helm/v3/release";
 import * as pulumi from "@pulumi/pulumi";
-import type { Environment, MeshSpec, TimeoutsSpec } from "../../config/spec";
+import { fail } from "../../config/draft";
+import * as section from "../../config/sections/mesh";
+import type { ChartSource, Environment, MeshSpec, ResourcesSpec } from "../../config/spec";
+import { validate } from "../../config/validate";
+import { resolved } from "../input-error";
 import { chartFolders, type IstioChart } from "./charts";
-import { MeshInputError } from "./errors";
 import { childOptions } from "./options";
-import { rootNamespace } from "./strict-mtls";
+import { rootNamespace } from "./mutual-tls";
 import { baseChartValues, type ChartValues, gatewayChartValues, istiodChartValues } from "./values";
 
 /** The gateway's pods get their own namespace, away from the control plane's permissions. */
@@ -14,9 +17,35 @@ export const gatewayNamespace = "istio-ingress";
 export const gatewayName = "istio-ingressgateway";
 
 export interface IstioMeshArgs {
-  readonly spec: MeshSpec;
-  readonly environment: Environment;
-  readonly timeouts: Pick<TimeoutsSpec, "rollout">;
+  /** Exact Istio version, "1.30.7". */
+  readonly version: string;
+  /** Default production: two replicas of istiod and the gateway, and no profile `demo`. */
+  readonly environment?: Environment;
+  /** Istio's installation profile; default `default`. */
+  readonly profile?: "default" | "demo";
+  /** Exactly one of repository, oci and folder; default: Istio's repository. */
+  readonly charts?: ChartSource;
+  /** Registry and prefix of the images. */
+  readonly hub?: string;
+  /** Default IfNotPresent. */
+  readonly imagePullPolicy?: "IfNotPresent" | "Never" | "Always";
+  /** Replicas of istiod; default 2 in production, else 1. */
+  readonly replicas?: number;
+  /** Default: requests 500m / 2048Mi, limit 4096Mi. */
+  readonly istiodResources?: ResourcesSpec;
+  /** Of each sidecar; default: requests 100m / 128Mi, limits 2000m / 1024Mi. */
+  readonly sidecarResources?: ResourcesSpec;
+  /** Traces sampled, in percent of the requests; default 1. */
+  readonly traceSampling?: number;
+  /** Default LoadBalancer. */
+  readonly gatewayServiceType?: "LoadBalancer" | "NodePort" | "ClusterIP";
+  /** Replicas of the ingress gateway; default 2 in production, else 1. */
+  readonly gatewayReplicas?: number;
+  /** Added to the istiod chart's values, and so to the gateway chart's below; objects merge, lists are replaced. */
+  readonly istiodValues?: Readonly<Record<string, unknown>>;
+  readonly gatewayValues?: Readonly<Record<string, unknown>>;
+  /** A release until it is ready; default 600. */
+  readonly rolloutSeconds?: number;
 }
 
 /**
@@ -38,9 +67,10 @@ export class IstioMesh extends pulumi.ComponentResource {
   readonly gatewayServiceName: string = gatewayName;
   readonly gatewayServiceNamespace: string = gatewayNamespace;
 
+  /** @throws InputError */
   constructor(name: string, args: IstioMeshArgs, opts?: pulumi.ComponentResourceOptions) {
-    checkMesh(args);
-    const chart = chartFolders(args.spec.charts, args.spec.version);
+    const spec = meshSpec(name, args);
+    const chart = chartFolders(`mesh ${name}`, spec.charts, spec.version);
     super("kvmesh:mesh:IstioMesh", name, {}, opts);
 
     const namespace = (ns: string, labels: Record<string, string>): Namespace =>
@@ -58,7 +88,7 @@ export class IstioMesh extends pulumi.ComponentResource {
           chart: chart(what.chart, `${name}-${what.chart}-chart`, childOptions(this, opts)),
           values: { ...what.values },
           atomic: true,
-          timeout: Math.ceil(args.timeouts.rollout / 1000),
+          timeout: Math.ceil(args.rolloutSeconds ?? 600),
           maxHistory: 10,
         },
         childOptions(this, opts, dependsOn),
@@ -66,25 +96,21 @@ export class IstioMesh extends pulumi.ComponentResource {
 
     const system = namespace(rootNamespace, podSecurity("baseline"));
     const ingress = namespace(gatewayNamespace, { ...podSecurity("baseline"), "istio-injection": "enabled" });
-    const base = release(
-      "istio-base",
-      { chart: "base", namespace: rootNamespace, values: baseChartValues(args.spec) },
-      [system],
-    );
-    const istiod = release(
-      "istiod",
-      { chart: "istiod", namespace: rootNamespace, values: istiodChartValues(args.spec) },
-      [base],
-    );
+    const base = release("istio-base", { chart: "base", namespace: rootNamespace, values: baseChartValues(spec) }, [
+      system,
+    ]);
+    const istiod = release("istiod", { chart: "istiod", namespace: rootNamespace, values: istiodChartValues(spec) }, [
+      base,
+    ]);
     this.crds = base;
     this.controlPlane = istiod;
     this.gateway = release(
       gatewayName,
-      { chart: "gateway", namespace: gatewayNamespace, values: gatewayChartValues(args.spec) },
+      { chart: "gateway", namespace: gatewayNamespace, values: gatewayChartValues(spec) },
       [istiod, ingress],
     );
     this.registerOutputs({
-      version: args.spec.version,
+      version: spec.version,
       gatewayServiceName: this.gatewayServiceName,
       gatewayServiceNamespace: this.gatewayServiceNamespace,
     });
@@ -96,29 +122,16 @@ function podSecurity(level: "baseline"): Record<string, string> {
   return { "pod-security.kubernetes.io/enforce": level };
 }
 
-/**
- * The config parser says most of these as well; a component used without it must not be easier to get wrong. What is only
- * forbidden, not impossible, is planned in a preview, so that the policy packs name rule, value and remedy.
- */
-function checkMesh({ spec, environment }: IstioMeshArgs): void {
-  if (spec.provider !== "istio") {
-    throw new MeshInputError("mesh.provider", `"${spec.provider}"`, "IstioMesh is for provider istio only");
-  }
-  if (!/^\d+\.\d+\.\d+$/.test(spec.version)) {
-    throw new MeshInputError("mesh.version", `"${spec.version}"`, 'Give an exact version, such as "1.28.3"');
-  }
-  if (environment === "production" && spec.profile === "demo" && !pulumi.runtime.isDryRun()) {
-    throw new MeshInputError("mesh.profile", '"demo" in production', 'Use "default": demo has no limits of its own');
-  }
-  for (const [key, value] of [
-    ["replicas", spec.replicas] as const,
-    ["gatewayReplicas", spec.gatewayReplicas] as const,
-  ]) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new MeshInputError(`mesh.${key}`, `${value}`, "Give a whole number of at least 1");
-    }
-  }
-  if (!(spec.traceSampling >= 0 && spec.traceSampling <= 100)) {
-    throw new MeshInputError("mesh.traceSampling", `${spec.traceSampling}`, "Give a percentage from 0 to 100");
-  }
+/** What is only forbidden in production, not impossible, is planned in a preview: the policy packs name rule, value and remedy. */
+export function meshSpec(name: string, args: IstioMeshArgs): MeshSpec {
+  const { environment = "production", rolloutSeconds, ...given } = args;
+  return resolved(`mesh ${name}`, (findings) => {
+    const entry = validate(section.schema, { ...given, provider: "istio" }, [], findings.problems);
+    if (entry === undefined) return undefined;
+    const spec = section.complete(entry, true, environment, findings.problems);
+    section.checkAlone(spec, [], findings);
+    if (environment === "production" && spec.profile === "demo" && !pulumi.runtime.isDryRun())
+      fail(findings, ["profile"], "demo", "refused in production: use default, because demo has no limits of its own");
+    return spec;
+  });
 }

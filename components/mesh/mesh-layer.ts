@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CanarySpec, StackSpec } from "../../config/spec";
-import { Canary, virtualServiceSpec } from "./canary";
-import { MeshInputError } from "./errors";
-import { gatewaySpec, IngressGateway } from "./ingress-gateway";
+import { fail, type Findings } from "../../config/draft";
+import type { CanarySpec, NamespaceSpec, ServiceSpec, StackSpec } from "../../config/spec";
+import { resolved } from "../input-error";
+import { Canary, canarySpec, type CanaryArgs } from "./canary";
+import { Gateway, gatewaySpec } from "./gateway";
 import { IstioMesh } from "./istio-mesh";
-import { MeshNamespace, namespaceLabels } from "./namespace";
+import { MutualTls, rootNamespace } from "./mutual-tls";
+import { MeshNamespace, namespaceSpec, type MeshNamespaceArgs } from "./namespace";
 import { childOptions } from "./options";
-import { rootNamespace, StrictMtls } from "./strict-mtls";
-import { checkVersions, VersionedService } from "./versioned-service";
+import { serviceOf, VersionedService, type VersionedServiceArgs } from "./versioned-service";
 
 export type MeshLayerArgs = Pick<
   StackSpec,
@@ -33,67 +34,66 @@ export class MeshLayer extends pulumi.ComponentResource {
         dependsOn.filter((resource) => resource !== undefined),
       );
 
+    const { environment, timeouts } = args;
+    const { provider, mtls, ...istio } = args.mesh;
+    const rolloutSeconds = timeouts.rollout / 1000;
     const mesh =
-      args.mesh.provider === "none"
+      provider === "none"
         ? undefined
-        : new IstioMesh(
-            `${name}-istio`,
-            { spec: args.mesh, environment: args.environment, timeouts: args.timeouts },
-            child(),
-          );
+        : new IstioMesh(`${name}-istio`, { ...istio, environment, rolloutSeconds }, child());
     this.mesh = mesh;
 
     const namespaces = new Map(
-      args.namespaces.map((spec) => [spec.name, new MeshNamespace(spec.name, spec, child()).namespace]),
+      args.namespaces.map((spec) => [spec.name, new MeshNamespace(spec.name, namespaceArgs(spec), child())]),
     );
-    const inNamespace = (namespace: string): pulumi.Resource | undefined => namespaces.get(namespace);
+    const inNamespace = (namespace: string): pulumi.Resource | undefined => namespaces.get(namespace)?.namespace;
 
     const namespaceMtls = args.namespaces.flatMap((spec) =>
       spec.mtls === "unset"
         ? []
         : [
-            new StrictMtls(
+            new MutualTls(
               `${spec.name}-mtls`,
               { namespace: spec.name, mode: spec.mtls },
               child(mesh?.controlPlane, inNamespace(spec.name)),
             ),
           ],
     );
-    if (args.mesh.provider === "istio" && args.mesh.mtls !== "unset") {
+    if (provider === "istio" && mtls !== "unset") {
       // Last of all mutual TLS: a namespace that isn't ready for it fails alone, and not the whole mesh with it.
-      new StrictMtls(
+      new MutualTls(
         `${name}-mtls`,
-        { namespace: rootNamespace, mode: args.mesh.mtls },
+        { namespace: rootNamespace, mode: mtls },
         child(mesh?.controlPlane, ...namespaceMtls.map(({ peerAuthentication }) => peerAuthentication)),
       );
     }
 
-    const services = args.services.map(
-      (spec) =>
+    const services = new Map(
+      args.services.map((spec) => [
+        keyOf(spec),
         new VersionedService(
-          `${spec.namespace}/${spec.name}`,
-          { ...spec, rolloutTimeout: args.timeouts.rollout },
+          keyOf(spec),
+          { ...serviceArgs(spec), rolloutSeconds },
           child(mesh?.controlPlane, inNamespace(spec.namespace)),
         ),
+      ]),
     );
     const gateways = new Map(
       args.gateways.map((spec) => [
-        `${spec.namespace}/${spec.name}`,
-        new IngressGateway(`${spec.namespace}/${spec.name}`, spec, child(mesh?.gateway, inNamespace(spec.namespace)))
-          .gateway,
+        keyOf(spec),
+        new Gateway(keyOf(spec), spec, child(mesh?.gateway, inNamespace(spec.namespace))),
       ]),
     );
     this.canaries = args.canaries.map(
       (spec) =>
         new Canary(
-          `${spec.namespace}/${spec.name}`,
-          spec,
-          child(
-            mesh?.controlPlane,
-            inNamespace(spec.namespace),
-            ...services.filter((_, i) => isFor(spec, args.services[i])).map(({ service }) => service),
-            ...spec.gateways.map((gateway) => gateways.get(gatewayKey(spec, gateway))),
-          ),
+          keyOf(spec),
+          {
+            ...canaryArgs(spec),
+            service: services.get(`${spec.namespace}/${spec.service}`) ?? canaryArgs(spec).service,
+            gateways: spec.gateways.map((gateway) => gateways.get(gatewayKey(spec, gateway)) ?? gateway),
+          },
+          child(mesh?.controlPlane, inNamespace(spec.namespace)),
         ),
     );
     this.registerOutputs({
@@ -103,8 +103,25 @@ export class MeshLayer extends pulumi.ComponentResource {
   }
 }
 
-function isFor(canary: CanarySpec, service: { name: string; namespace: string } | undefined): boolean {
-  return service?.name === canary.service && service.namespace === canary.namespace;
+/** Also the logical name, which is unique in the stack. */
+function keyOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `${namespace}/${name}`;
+}
+
+function namespaceArgs({ name, injection, revision, podSecurity, existing }: NamespaceSpec): MeshNamespaceArgs {
+  return { name, injection, revision, podSecurity, existing };
+}
+
+function serviceArgs({ versions, ...spec }: ServiceSpec): VersionedServiceArgs {
+  return { ...spec, versions: Object.fromEntries(versions.map(({ name, ...version }) => [name, version])) };
+}
+
+function canaryArgs({ service, weights, namespace, ...spec }: CanarySpec): CanaryArgs {
+  return {
+    ...spec,
+    service: { name: service, namespace },
+    weights: Object.fromEntries(weights.map(({ subset, weight }) => [subset, weight])),
+  };
 }
 
 /** A gateway without a namespace is one of the canary's own. */
@@ -112,45 +129,42 @@ function gatewayKey(canary: CanarySpec, gateway: string): string {
   return gateway.includes("/") ? gateway : `${canary.namespace}/${gateway}`;
 }
 
+/** Each component checks its own as well; here before any of them has declared anything. */
 function checkLayer(args: MeshLayerArgs): void {
-  checkOneCanaryAService(args.canaries);
-  if (args.mesh.provider === "none") checkNothingNeedsMesh(args);
-  // Each component checks its own as well; here before any of them has declared anything.
-  args.namespaces.forEach(namespaceLabels);
-  args.services.forEach(checkVersions);
-  args.gateways.forEach(gatewaySpec);
-  args.canaries.forEach(virtualServiceSpec);
+  resolved("the mesh", (findings) => {
+    checkOneCanaryAService(args.canaries, findings);
+    if (args.mesh.provider === "none") checkNothingNeedsMesh(args, findings);
+    return args;
+  });
+  args.namespaces.forEach((spec) => namespaceSpec(spec.name, namespaceArgs(spec)));
+  args.services.forEach((spec) => serviceOf(spec.name, serviceArgs(spec)));
+  args.gateways.forEach((spec) => gatewaySpec(spec.name, spec));
+  args.canaries.forEach((spec) => canarySpec(canaryArgs(spec)));
 }
 
 /** Of two DestinationRules for one host, Istio takes the older one's settings and says so only in its log. */
-function checkOneCanaryAService(canaries: readonly CanarySpec[]): void {
+function checkOneCanaryAService(canaries: readonly CanarySpec[], findings: Findings): void {
   for (const [index, canary] of canaries.entries()) {
     const other = canaries
       .slice(0, index)
       .find(({ namespace, service }) => namespace === canary.namespace && service === canary.service);
-    if (other !== undefined) {
-      throw new MeshInputError(
-        `canary ${canary.namespace}/${canary.name}`,
-        `splits service ${canary.service}, as canary ${other.name} does`,
-        'Make them one: its hosts and gateways are lists, and the gateway "mesh" is the sidecars',
-      );
-    }
+    if (other === undefined) continue;
+    const message =
+      `canary ${other.name} splits it already: make them one; ` +
+      'its hosts and gateways are lists, and the gateway "mesh" is the sidecars';
+    fail(findings, ["canaries", canary.name, "service"], canary.service, message);
   }
 }
 
 /** Without a mesh there is nothing that could inject, encrypt or route. */
-function checkNothingNeedsMesh(args: MeshLayerArgs): void {
+function checkNothingNeedsMesh(args: MeshLayerArgs, findings: Findings): void {
   const needs = [
     ...args.namespaces.filter(({ injection }) => injection).map(({ name }) => `namespace ${name} (injection)`),
     ...args.namespaces.filter(({ mtls }) => mtls !== "unset").map(({ name }) => `namespace ${name} (mtls)`),
     ...args.gateways.map(({ name }) => `gateway ${name}`),
     ...args.canaries.map(({ name }) => `canary ${name}`),
   ];
-  if (needs.length > 0) {
-    throw new MeshInputError(
-      "mesh.provider",
-      `"none", but the stack has ${needs.join(", ")}`,
-      "Use provider istio, or remove these",
-    );
-  }
+  if (needs.length === 0) return;
+  const message = `the stack has ${needs.join(", ")}: use provider istio, or remove these`;
+  fail(findings, ["mesh", "provider"], "none", message);
 }

@@ -1,10 +1,22 @@
 import { Namespace, NamespacePatch } from "@pulumi/kubernetes/core/v1";
 import * as pulumi from "@pulumi/pulumi";
-import type { NamespaceSpec } from "../../config/spec";
-import { MeshInputError } from "./errors";
+import * as section from "../../config/sections/namespaces";
+import { validate } from "../../config/validate";
+import { resolved } from "../input-error";
 import { childOptions } from "./options";
 
-export type MeshNamespaceArgs = Omit<NamespaceSpec, "mtls">;
+export interface MeshNamespaceArgs {
+  /** Default: the component's name. */
+  readonly name?: string;
+  /** Sidecar injection by label; default true, false with a revision. */
+  readonly injection?: boolean;
+  /** Istio revision instead of the injection label. */
+  readonly revision?: string;
+  /** Pod Security level enforced; default `privileged` with sidecars, because istio-init needs NET_ADMIN, else `baseline`. */
+  readonly podSecurity?: "privileged" | "baseline" | "restricted";
+  /** The namespace is there already: it is only labelled, and never deleted. Default: true for `default`. */
+  readonly existing?: boolean;
+}
 
 /**
  * A namespace and its labels: sidecar injection and Pod Security.
@@ -13,18 +25,34 @@ export type MeshNamespaceArgs = Omit<NamespaceSpec, "mtls">;
  * namespace stays.
  */
 export class MeshNamespace extends pulumi.ComponentResource {
+  readonly name: string;
   /** What workloads of the namespace depend on. */
   readonly namespace: Namespace | NamespacePatch;
 
-  constructor(name: string, args: MeshNamespaceArgs, opts?: pulumi.ComponentResourceOptions) {
-    const metadata = { name: args.name, labels: namespaceLabels(args) };
+  /** @throws InputError */
+  constructor(name: string, args: MeshNamespaceArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+    const spec = namespaceSpec(name, args);
     super("kvmesh:mesh:MeshNamespace", name, {}, opts);
+    this.name = spec.name;
+    const metadata = { name: spec.name, labels: namespaceLabels(spec) };
     const child = childOptions(this, opts);
-    this.namespace = args.existing
+    this.namespace = spec.existing
       ? new NamespacePatch(`${name}-labels`, { metadata }, child)
       : new Namespace(`${name}-namespace`, { metadata }, child);
-    this.registerOutputs({ namespace: args.name });
+    this.registerOutputs({ namespace: spec.name });
   }
+}
+
+type LabelSpec = Omit<section.NamespaceSpec, "mtls">;
+
+/** @throws InputError when the Pod Security level would refuse every injected pod, or both label and revision are asked for */
+export function namespaceSpec(component: string, { name = component, ...args }: MeshNamespaceArgs): LabelSpec {
+  return resolved(`namespace ${name}`, (findings) => {
+    const entry = validate(section.entry, { ...args }, [], findings.problems);
+    const spec = entry && section.complete(name, entry, { environment: "development", meshed: true });
+    if (spec) section.checkAlone(spec, [], findings);
+    return spec;
+  });
 }
 
 /**
@@ -34,36 +62,16 @@ export class MeshNamespace extends pulumi.ComponentResource {
  * Pod Security levels baseline and restricted refuse every pod that has it. kvmesh does not install Istio's CNI plugin
  * yet, which would do without; so an injected namespace can only enforce `privileged`. `warn` is `restricted` all the
  * same: it is judged on Deployments, before injection, and so still tells of workloads that ask for too much.
- *
- * @throws MeshInputError when the Pod Security level would refuse every injected pod, or both label and revision are asked for.
  */
-export function namespaceLabels(args: MeshNamespaceArgs): Record<string, string> {
-  const where = `namespace ${args.name}`;
-  if (args.revision !== undefined && args.injection) {
-    throw new MeshInputError(
-      where,
-      `revision "${args.revision}" and injection together`,
-      "The revision injects by itself: set injection to false",
-    );
-  }
-  if ((args.injection || args.revision !== undefined) && args.podSecurity !== "privileged") {
-    throw new MeshInputError(
-      where,
-      `podSecurity "${args.podSecurity}" with sidecar injection`,
-      "It would refuse every injected pod, because istio-init needs NET_ADMIN and NET_RAW: " +
-        'use "privileged" (restricted stays as a warning), or turn injection off',
-    );
-  }
+function namespaceLabels(spec: LabelSpec): Record<string, string> {
   return {
-    ...injectionLabel(args),
-    "pod-security.kubernetes.io/enforce": args.podSecurity,
+    ...injectionLabel(spec),
+    "pod-security.kubernetes.io/enforce": spec.podSecurity,
     "pod-security.kubernetes.io/warn": "restricted",
   };
 }
 
-function injectionLabel({ injection, revision }: MeshNamespaceArgs): Record<string, string> {
-  if (revision !== undefined) {
-    return { "istio.io/rev": revision };
-  }
+function injectionLabel({ injection, revision }: LabelSpec): Record<string, string> {
+  if (revision !== undefined) return { "istio.io/rev": revision };
   return { "istio-injection": injection ? "enabled" : "disabled" };
 }

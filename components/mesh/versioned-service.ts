@@ -2,19 +2,43 @@ import { Deployment } from "@pulumi/kubernetes/apps/v1";
 import { Service, ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import type { apps, core } from "@pulumi/kubernetes/types/input";
 import * as pulumi from "@pulumi/pulumi";
+import { fail } from "../../config/draft";
+import * as section from "../../config/sections/services";
 import type { ResourcesSpec, ServiceSpec, ServiceVersionSpec } from "../../config/spec";
-import { MeshInputError } from "./errors";
+import { validate } from "../../config/validate";
+import { resolved } from "../input-error";
+import { MeshNamespace } from "./namespace";
 import { childOptions } from "./options";
 
-export interface VersionedServiceArgs extends ServiceSpec {
+export interface ServiceVersionArgs {
+  readonly image: string;
+  /** Default none. */
+  readonly args?: readonly string[];
+  /** Default 1. */
+  readonly replicas?: number;
+  /** Default IfNotPresent. */
+  readonly imagePullPolicy?: "IfNotPresent" | "Never" | "Always";
+}
+
+export interface VersionedServiceArgs {
+  /** Default: the component's name. */
+  readonly name?: string;
+  /** Default `default`. */
+  readonly namespace?: MeshNamespace | string;
+  /** Port of the Service; default 80. */
+  readonly port?: number;
+  /** Port that the containers listen on; default: port. */
+  readonly targetPort?: number;
+  /** One Deployment each, by value of the label `version`. */
+  readonly versions: Readonly<Record<string, ServiceVersionArgs>>;
   /** Of each container; default: requests 10m / 32Mi, limit 128Mi. */
   readonly resources?: ResourcesSpec;
   /** User and group of the containers, not 0; default 65532, `nonroot` of distroless images. */
   readonly runAsUser?: number;
   /** Path that answers 200 when the container is ready; default: the port takes connections. */
   readonly readinessPath?: string;
-  /** Until every Deployment is ready, in milliseconds; default: the Kubernetes provider's 10 minutes. */
-  readonly rolloutTimeout?: number;
+  /** Until every Deployment is ready; default: the Kubernetes provider's 10 minutes. */
+  readonly rolloutSeconds?: number;
 }
 
 const defaultResources: ResourcesSpec = {
@@ -22,28 +46,44 @@ const defaultResources: ResourcesSpec = {
   limits: { memory: "128Mi" },
 };
 
+/** What the stack file says of a service, and what only programs say. */
+interface Resolved extends ServiceSpec {
+  readonly resources: ResourcesSpec;
+  readonly runAsUser: number;
+  readonly readinessPath?: string;
+}
+
 /** A Service, its ServiceAccount (the workload's identity in the mesh) and one Deployment a version. */
 export class VersionedService extends pulumi.ComponentResource {
+  readonly name: string;
+  readonly namespace: string;
+  /** Values of the label `version`. */
+  readonly versions: readonly string[];
   readonly service: Service;
   readonly deployments: readonly Deployment[];
 
+  /** @throws InputError */
   constructor(name: string, args: VersionedServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    checkVersions(args);
+    const spec = serviceOf(name, args);
     super("kvmesh:mesh:VersionedService", name, {}, opts);
-    const ref = { name: args.name, namespace: args.namespace, labels: { app: args.name } };
+    this.name = spec.name;
+    this.namespace = spec.namespace;
+    this.versions = spec.versions.map((version) => version.name);
+    const ref = { name: spec.name, namespace: spec.namespace, labels: { app: spec.name } };
+    const after = args.namespace instanceof MeshNamespace ? [args.namespace.namespace] : [];
     const account = new ServiceAccount(
       `${name}-account`,
       { metadata: ref, automountServiceAccountToken: false },
-      childOptions(this, opts),
+      childOptions(this, opts, after),
     );
-    const timeout = args.rolloutTimeout === undefined ? undefined : `${Math.ceil(args.rolloutTimeout / 1000)}s`;
-    this.deployments = args.versions.map(
+    const timeout = args.rolloutSeconds === undefined ? undefined : `${Math.ceil(args.rolloutSeconds)}s`;
+    this.deployments = spec.versions.map(
       (version) =>
         new Deployment(
           `${name}-${version.name}`,
           {
-            metadata: { ...versionRef(args, version), namespace: args.namespace },
-            spec: deploymentSpec(args, version),
+            metadata: { ...versionRef(spec, version), namespace: spec.namespace },
+            spec: deploymentSpec(spec, version),
           },
           {
             ...childOptions(this, opts, [account]),
@@ -54,22 +94,36 @@ export class VersionedService extends pulumi.ComponentResource {
     // After the Deployments: the provider waits until a Service has endpoints, which it then has at once.
     this.service = new Service(
       `${name}-service`,
-      { metadata: ref, spec: serviceSpec(args) },
+      { metadata: ref, spec: serviceSpec(spec) },
       childOptions(this, opts, this.deployments),
     );
-    this.registerOutputs({ service: `${args.namespace}/${args.name}` });
+    this.registerOutputs({ service: `${spec.namespace}/${spec.name}` });
   }
 }
 
+/** @throws InputError on no versions, or root */
+export function serviceOf(component: string, args: VersionedServiceArgs): Resolved {
+  const { name = component, port, targetPort, versions, resources = defaultResources, runAsUser = 65532 } = args;
+  const namespace = args.namespace instanceof MeshNamespace ? args.namespace.name : (args.namespace ?? "default");
+  return resolved(`service ${namespace}/${name}`, (findings) => {
+    const entry = validate(section.entry, { name, namespace, port, targetPort, versions }, [], findings.problems);
+    if (runAsUser === 0) fail(findings, ["runAsUser"], runAsUser, "name a user that is not root");
+    if (entry === undefined) return undefined;
+    const spec = section.complete(name, entry);
+    section.checkAlone(spec, [], findings);
+    return { ...spec, resources, runAsUser, readinessPath: args.readinessPath };
+  });
+}
+
 /** The port is named `http`: that is how Istio knows that it may route by request, and not only by connection. */
-export function serviceSpec(args: VersionedServiceArgs): core.v1.ServiceSpec {
+export function serviceSpec(args: Pick<ServiceSpec, "name" | "port" | "targetPort">): core.v1.ServiceSpec {
   return {
     selector: { app: args.name },
     ports: [{ name: "http", port: args.port, targetPort: args.targetPort }],
   };
 }
 
-export function deploymentSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): apps.v1.DeploymentSpec {
+export function deploymentSpec(args: Resolved, version: ServiceVersionSpec): apps.v1.DeploymentSpec {
   const { labels } = versionRef(args, version);
   return {
     replicas: version.replicas,
@@ -79,8 +133,8 @@ export function deploymentSpec(args: VersionedServiceArgs, version: ServiceVersi
 }
 
 /** Passes Pod Security `restricted` as it is written; the sidecar is added by the cluster afterwards. */
-function podSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): core.v1.PodSpec {
-  const user = args.runAsUser ?? 65532;
+function podSpec(args: Resolved, version: ServiceVersionSpec): core.v1.PodSpec {
+  const user = args.runAsUser;
   return {
     serviceAccountName: args.name,
     automountServiceAccountToken: false,
@@ -111,29 +165,13 @@ function podSpec(args: VersionedServiceArgs, version: ServiceVersionSpec): core.
             : { httpGet: { path: args.readinessPath, port: args.targetPort } }),
           periodSeconds: 2,
         },
-        resources: args.resources ?? defaultResources,
+        resources: args.resources,
         securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
       },
     ],
   };
 }
 
-function versionRef(args: VersionedServiceArgs, version: ServiceVersionSpec) {
+function versionRef(args: Pick<ServiceSpec, "name">, version: ServiceVersionSpec) {
   return { name: `${args.name}-${version.name}`, labels: { app: args.name, version: version.name } };
-}
-
-/** @throws MeshInputError on no versions, a repeated one, or root */
-export function checkVersions(args: VersionedServiceArgs): void {
-  const where = `service ${args.namespace}/${args.name}`;
-  if (args.versions.length === 0) {
-    throw new MeshInputError(where, "no versions", "Give it at least one version");
-  }
-  const names = args.versions.map(({ name }) => name);
-  const repeated = names.find((name, index) => names.indexOf(name) < index);
-  if (repeated !== undefined) {
-    throw new MeshInputError(where, `version ${repeated} twice`, "Give each version a name of its own");
-  }
-  if (args.runAsUser === 0) {
-    throw new MeshInputError(where, "runAsUser 0", "Name a user that is not root");
-  }
 }

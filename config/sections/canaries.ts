@@ -2,7 +2,8 @@ import { z } from "zod";
 import { declared, fail, keyOf, warn, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
-import { didYouMean } from "../problems";
+import { formatWeights, weightsFault } from "../../rules/weights";
+import { didYouMean, type Path } from "../problems";
 import type { Percent } from "../units";
 import { checkNamespaced, named } from "./namespaced";
 
@@ -57,21 +58,7 @@ function checkCanary(
   findings: Findings,
 ): void {
   const at = ["canaries", keyOf(raw, "canaries", canary.name)];
-  const sum = canary.weights.reduce((total, { weight }) => total + weight, 0);
-  const shown = canary.weights.map(({ subset, weight }) => `${subset}: ${weight}`).join(", ");
-  if (canary.weights.length < 2) {
-    fail(findings, [...at, "weights"], shown, "a canary splits traffic between at least two versions");
-  } else if (sum !== 100) {
-    fail(findings, [...at, "weights"], shown, `the sum is ${sum}: make it 100`);
-  }
-  if (canary.hosts.includes("*") && canary.gateways.length === 0) {
-    fail(
-      findings,
-      [...at, "hosts"],
-      "*",
-      "every host is only possible through a gateway: name the hosts, or a gateway",
-    );
-  }
+  checkAlone(canary, at, findings);
   checkCanaryService(canary, at, draft, raw, findings);
   canary.gateways.forEach((reference, i) => {
     // "namespace/name" may be another team's gateway; "mesh" is Istio's word for sidecars.
@@ -81,6 +68,18 @@ function checkCanary(
     const message = `no such gateway in namespace ${canary.namespace}: declare it in gateways, or write namespace/name.`;
     fail(findings, [...at, "gateways", i], reference, message + didYouMean(reference, names));
   });
+}
+
+/** What one canary by itself can't be. */
+export function checkAlone(canary: CanarySpec, at: Path, findings: Findings): void {
+  const { weights, hosts, gateways } = canary;
+  const fault = weightsFault(weights);
+  if (fault !== undefined) fail(findings, [...at, "weights"], formatWeights(weights), fault);
+  if (hosts.includes("*") && (gateways.length === 0 || gateways.includes("mesh"))) {
+    const message =
+      "every host is only possible through a gateway, because sidecars would catch the traffic of every service: name the hosts, or the gateway that it is for";
+    fail(findings, [...at, "hosts"], "*", message);
+  }
 }
 
 /** A service may be deployed by others, so an undeclared one is a mistake only where it looks like a typing error. */

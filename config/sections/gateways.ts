@@ -2,6 +2,7 @@ import { z } from "zod";
 import { fail, keyOf, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
+import type { Path } from "../problems";
 import { checkNamespaced, named } from "./namespaced";
 
 /** `gateways.<gateway>`: one server of the ingress gateway's pods. */
@@ -26,24 +27,19 @@ export function complete(key: string, given: GatewayEntry): GatewaySpec {
 }
 
 export function check(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {
-  for (const gateway of draft.gateways) {
-    const at = ["gateways", keyOf(raw, "gateways", gateway.name)];
-    if (gateway.protocol === "HTTPS" && gateway.tlsSecret === undefined) {
-      fail(
-        findings,
-        [...at, "tlsSecret"],
-        undefined,
-        "missing: HTTPS needs the name of a secret with certificate and key",
-      );
-    }
-    if (gateway.protocol === "HTTP" && gateway.tlsSecret !== undefined) {
-      fail(
-        findings,
-        [...at, "tlsSecret"],
-        gateway.tlsSecret,
-        "plain HTTP takes no certificate: write protocol HTTPS, or remove it",
-      );
-    }
-  }
+  for (const gateway of draft.gateways)
+    checkAlone(gateway, ["gateways", keyOf(raw, "gateways", gateway.name)], findings);
   checkNamespaced("gateways", draft, raw, findings);
+}
+
+/** What one gateway by itself can't be. */
+export function checkAlone({ protocol, tlsSecret }: GatewaySpec, at: Path, findings: Findings): void {
+  if (protocol === "HTTPS" && tlsSecret === undefined) {
+    const message = "missing: HTTPS needs the name of a secret with certificate and key";
+    fail(findings, [...at, "tlsSecret"], undefined, message);
+  }
+  if (protocol === "HTTP" && tlsSecret !== undefined) {
+    const message = "plain HTTP takes no certificate: write protocol HTTPS, or remove it";
+    fail(findings, [...at, "tlsSecret"], tlsSecret, message);
+  }
 }

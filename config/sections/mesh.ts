@@ -2,7 +2,7 @@ import { z } from "zod";
 import { fail, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
-import { problem, type Problem } from "../problems";
+import { problem, type Path, type Problem } from "../problems";
 import type { Environment } from "./environment";
 
 const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
@@ -117,13 +117,17 @@ const NO_MESH: Given = {
 };
 
 export function check(draft: Draft, findings: Findings): void {
-  const { mesh } = draft;
-  const { repository, oci, folder } = mesh.charts;
-  const sources = [repository, oci, folder].filter((source) => source !== undefined);
-  if (sources.length !== 1) {
-    fail(findings, ["mesh", "charts"], `${sources.length} sources`, "give exactly one of repository, oci and folder");
-  }
-  if (mesh.provider === "none") checkNoMesh(draft, findings);
+  checkAlone(draft.mesh, ["mesh"], findings);
+  if (draft.mesh.provider === "none") checkNoMesh(draft, findings);
+}
+
+/** What a mesh by itself can't be. */
+export function checkAlone({ charts }: MeshSpec, at: Path, findings: Findings): void {
+  const { repository, oci, folder } = charts;
+  const given = Object.entries({ repository, oci, folder }).filter(([, source]) => source !== undefined);
+  if (given.length === 1) return;
+  const found = given.length === 0 ? "no source" : `${given.map(([key]) => key).join(" and ")} together`;
+  fail(findings, [...at, "charts"], found, "give exactly one of repository, oci and folder");
 }
 
 function checkNoMesh(draft: Draft, findings: Findings): void {

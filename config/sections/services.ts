@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { Draft, Findings } from "../draft";
+import { fail, keyOf, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
+import type { Path } from "../problems";
 import { checkNamespaced, named } from "./namespaced";
 
 /** `services.<service>`: a Service with one Deployment a version: what a canary shifts traffic between. */
@@ -43,5 +44,12 @@ export function complete(key: string, given: ServiceEntry): ServiceSpec {
 }
 
 export function check(draft: Draft, raw: Readonly<Record<string, unknown>>, findings: Findings): void {
+  for (const service of draft.services)
+    checkAlone(service, ["services", keyOf(raw, "services", service.name)], findings);
   checkNamespaced("services", draft, raw, findings);
+}
+
+/** What one service by itself can't be. */
+export function checkAlone({ versions }: ServiceSpec, at: Path, findings: Findings): void {
+  if (versions.length === 0) fail(findings, [...at, "versions"], "no versions", "give it at least one version");
 }

@@ -11,9 +11,8 @@ const release = "kubernetes:helm.sh/v3:Release";
 
 describe("IstioMesh", () => {
   const args: IstioMeshArgs = {
-    spec: meshSpec(),
-    environment: "production",
-    timeouts: layerArgs().timeouts,
+    version: "1.28.3",
+    charts: { repository: "https://charts.example.no/istio" },
   };
 
   it("installs base, istiod and gateway one after the other, each rolled back when it isn't healthy", async () => {
@@ -54,12 +53,11 @@ describe("IstioMesh", () => {
           fs.mkdirSync(path.join(folder, chart), { recursive: true });
           fs.writeFileSync(path.join(folder, chart, "Chart.yaml"), "apiVersion: v2\n");
         }
-        const spec = meshSpec({ charts: { folder } });
-        const all = await recordResources(() => new IstioMesh("mesh", { ...args, spec }));
+        const all = await recordResources(() => new IstioMesh("mesh", { ...args, charts: { folder } }));
         expect(find(all, release, "mesh-istiod").inputs.chart).to.equal(path.join(folder, istiod));
         expect(all.filter(({ type }) => type === "kvmesh:index:Chart")).to.have.lengthOf(0);
-        const ofCheckout = meshSpec({ charts: { folder: path.relative(path.resolve(__dirname, "../../.."), folder) } });
-        const relative = await recordResources(() => new IstioMesh("mesh", { ...args, spec: ofCheckout }));
+        const ofCheckout = { folder: path.relative(path.resolve(__dirname, "../../.."), folder) };
+        const relative = await recordResources(() => new IstioMesh("mesh", { ...args, charts: ofCheckout }));
         const chart = find(relative, release, "mesh-istiod").inputs.chart as string;
         expect(path.isAbsolute(chart), "the checkout's own charts: the same plan on every machine").to.equal(false);
         expect(path.resolve(chart)).to.equal(path.join(folder, istiod));
@@ -70,24 +68,23 @@ describe("IstioMesh", () => {
   });
 
   it("plans demo in production, so that the policies can say what is wrong with it", async () => {
-    const demo = { ...args, spec: meshSpec({ profile: "demo" }) };
+    const demo = { ...args, profile: "demo" } as const;
     const all = await recordResources(() => new IstioMesh("mesh", demo), undefined, true);
     expect(find(all, release, "mesh-istiod").inputs).to.have.nested.property("values.profile", "demo");
   });
 
   for (const [title, change, environment, expected] of [
-    ["demo in production", { profile: "demo" }, "production", '"demo" in production'],
-    ["a version range", { version: "1.28" }, "production", 'mesh.version: "1.28"'],
+    ["demo in production", { profile: "demo" }, "production", 'profile: found "demo"; refused in production'],
+    ["a version range", { version: "1.28" }, "production", 'version: found "1.28"'],
     ["no chart source", { charts: {} }, "staging", "no source"],
-    ["two chart sources", { charts: { folder: "a", oci: "oci://b" } }, "staging", "folder and oci together"],
+    ["two chart sources", { charts: { folder: "a", oci: "oci://b" } }, "staging", "oci and folder together"],
     ["an empty chart folder", { charts: { folder: "docs" } }, "staging", "no Chart.yaml in"],
-    ["no replica", { replicas: 0 }, "staging", "mesh.replicas: 0"],
-    ["sampling over 100", { traceSampling: 101 }, "staging", "mesh.traceSampling: 101"],
-    ["another provider", { provider: "none" }, "staging", '"none"'],
+    ["no replica", { replicas: 0 }, "staging", "replicas: found 0"],
+    ["sampling over 100", { traceSampling: 101 }, "staging", "traceSampling: found 101"],
   ] as const) {
     it(`refuses ${title} before it makes anything`, async () => {
       const declared = await recordResources(() => {
-        expect(() => new IstioMesh("mesh", { ...args, environment, spec: meshSpec(change) })).to.throw(expected);
+        expect(() => new IstioMesh("mesh", { ...args, environment, ...change })).to.throw(expected);
       });
       expect(declared).to.have.lengthOf(0);
     });
@@ -165,7 +162,7 @@ describe("MeshLayer", () => {
   });
 
   it("needs no mesh at all", async () => {
-    const spec = meshSpec({ provider: "none", mtls: "unset" });
+    const spec = { ...meshSpec(), provider: "none", mtls: "unset" } as const;
     const [namespace] = layerArgs().namespaces;
     const plain = { ...namespace!, injection: false, mtls: "unset", podSecurity: "baseline" } as const;
     const all = await declare({ mesh: spec, namespaces: [plain], gateways: [], canaries: [] });
@@ -177,7 +174,7 @@ describe("MeshLayer", () => {
     const [namespace] = layerArgs().namespaces;
     const declared = await recordResources(() => {
       const args = { ...layerArgs(), namespaces: [{ ...namespace!, podSecurity: "baseline" as const }] };
-      expect(() => new MeshLayer("mesh", args)).to.throw('podSecurity "baseline"');
+      expect(() => new MeshLayer("mesh", args)).to.throw('podSecurity: found "baseline"');
     });
     expect(declared).to.deep.equal([]);
   });
@@ -185,11 +182,13 @@ describe("MeshLayer", () => {
   it("refuses two canaries of one service, whose subsets would fight", () => {
     const [canary] = layerArgs().canaries;
     const args = { ...layerArgs(), canaries: [canary!, { ...canary!, name: "again" }] };
-    expect(() => new MeshLayer("mesh", args)).to.throw("canary shop/again: splits service web, as canary web does");
+    expect(() => new MeshLayer("mesh", args)).to.throw(
+      'canaries.again.service: found "web"; canary web splits it already',
+    );
   });
 
   it("refuses what only a mesh can do when there is none", () => {
-    const args = { ...layerArgs(), mesh: meshSpec({ provider: "none" }) };
+    const args = { ...layerArgs(), mesh: { ...meshSpec(), provider: "none" as const } };
     expect(() => new MeshLayer("mesh", args)).to.throw(
       "namespace shop (injection), namespace shop (mtls), gateway edge",
     );

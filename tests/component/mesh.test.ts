@@ -1,21 +1,10 @@
 import { expect } from "chai";
-import {
-  Canary,
-  IngressGateway,
-  MeshNamespace,
-  StrictMtls,
-  VersionedService,
-  type CanaryArgs,
-} from "../../components/mesh";
+import { Canary, Gateway, MeshNamespace, MutualTls, VersionedService, type CanaryArgs } from "../../components/mesh";
 import { find, recordResources } from "../support/recorded-resources";
 
 const canary: CanaryArgs = {
-  namespace: "shop",
-  service: "web",
-  weights: [
-    { subset: "v1", weight: 90 },
-    { subset: "v2", weight: 10 },
-  ],
+  service: { name: "web", namespace: "shop" },
+  weights: { v1: 90, v2: 10 },
 };
 
 /** What a constructor throws, and how many resources it had declared by then. */
@@ -70,10 +59,7 @@ describe("Canary", () => {
   });
 
   it("keeps the subset and its route at weight 0, so that a revert is one change", async () => {
-    const weights = [
-      { subset: "v1", weight: 100 },
-      { subset: "v2", weight: 0 },
-    ];
+    const weights = { v1: 100, v2: 0 };
     const all = await recordResources(() => new Canary("c", { ...canary, weights }));
     expect(find(all, "kubernetes:networking.istio.io/v1:DestinationRule", "c-destination-rule").inputs.spec)
       .to.have.property("subsets")
@@ -84,34 +70,49 @@ describe("Canary", () => {
   });
 
   for (const [title, weights, expected] of [
-    ["90/20", [90, 20], "sum to 110"],
-    ["0/0", [0, 0], "sum to 0"],
-    ["a lone 10", [10], "sum to 10"],
-    ["negative", [110, -10], "weight 110 of subset v0"],
-    ["fractional", [90.5, 9.5], "weight 90.5 of subset v0"],
-    ["none", [], "(none) sum to 0"],
+    ["90/20", [90, 20], "the sum is 110"],
+    ["0/0", [0, 0], "the sum is 0"],
+    ["a lone 10", [10], "the sum is 10"],
+    ["negative", [110, -10], "weights.v0: found 110"],
+    ["fractional", [90.5, 9.5], "weights.v0: found 90.5"],
+    ["none", [], 'found "none"; the sum is 0'],
   ] as const) {
     it(`refuses weights ${title} before it makes anything`, async () => {
-      const args = { ...canary, weights: weights.map((weight, i) => ({ subset: `v${i}`, weight })) };
+      const args = { ...canary, weights: Object.fromEntries(weights.map((weight, i) => [`v${i}`, weight])) };
       const { message, declared } = await refused(() => new Canary("c", args));
       expect(message).to.contain("canary shop/web").and.to.contain(expected);
       expect(declared).to.equal(0);
     });
   }
 
-  it("refuses a subset that is named twice", async () => {
-    const weights = [
-      { subset: "v1", weight: 50 },
-      { subset: "v1", weight: 50 },
-    ];
-    const { message, declared } = await refused(() => new Canary("c", { ...canary, weights }));
-    expect(message).to.contain("subset v1 twice");
-    expect(declared).to.equal(0);
+  it("takes service and gateway as values: it comes after them, and refuses a version that the service has not", async () => {
+    const all = await recordResources(() => {
+      const web = new VersionedService("web", {
+        namespace: "shop",
+        versions: { v1: { image: "a" }, v2: { image: "b" } },
+      });
+      const edge = new Gateway("edge", { namespace: "edge", protocol: "HTTP" });
+      new Canary("c", { service: web, gateways: [edge, "mesh"], hosts: ["web"], weights: { v1: 90, v2: 10 } });
+      expect(() => new Canary("d", { service: web, weights: { v1: 90, v3: 10 } })).to.throw(
+        /canary shop\/web.*weights\.v3: found 10; service web has no such version/s,
+      );
+    });
+    const route = find(all, "kubernetes:networking.istio.io/v1:VirtualService", "c-virtual-service");
+    expect(route.inputs).to.have.deep.nested.property("spec.gateways", ["edge/edge", "mesh"]);
+    expect(route.dependsOn).to.include("web-service").and.to.include("edge-gateway");
+    expect(all.map(({ name }) => name)).not.to.include("d");
+  });
+
+  it("names everything that is wrong at once, each with its path", async () => {
+    const { message } = await refused(
+      () => new Canary("c", { service: { name: "web" }, hosts: ["*"], weights: { v1: 90, v2: 20 } }),
+    );
+    expect(message).to.contain("- weights: ").and.to.contain("- hosts: ");
   });
 
   it('refuses host "*" for the sidecars, and takes it for a gateway', async () => {
     const { message, declared } = await refused(() => new Canary("c", { ...canary, hosts: ["*"] }));
-    expect(message).to.contain('host "*"');
+    expect(message).to.contain('hosts: found "*"');
     expect(declared).to.equal(0);
     const all = await recordResources(() => new Canary("c", { ...canary, hosts: ["*"], gateways: ["edge"] }));
     expect(find(all, "kubernetes:networking.istio.io/v1:VirtualService", "c-virtual-service").inputs.spec)
@@ -121,7 +122,7 @@ describe("Canary", () => {
 });
 
 describe("MeshNamespace", () => {
-  const base = { name: "shop", injection: true, podSecurity: "privileged", existing: false } as const;
+  const base = { name: "shop", podSecurity: "privileged" } as const;
   const labels = async (args: ConstructorParameters<typeof MeshNamespace>[1]): Promise<unknown> => {
     const all = await recordResources(() => new MeshNamespace("ns", args));
     return (find(all, "kubernetes:core/v1:Namespace", "ns-namespace").inputs.metadata as { labels: unknown }).labels;
@@ -165,27 +166,22 @@ describe("MeshNamespace", () => {
       const { message, declared } = await refused(
         () => new MeshNamespace("ns", { ...base, ...injection, podSecurity: "baseline" }),
       );
-      expect(message).to.contain('podSecurity "baseline"').and.to.contain("NET_ADMIN");
+      expect(message).to.contain('podSecurity: found "baseline"').and.to.contain("NET_ADMIN");
       expect(declared).to.equal(0);
     }
   });
 
   it("refuses label and revision together", async () => {
-    const { message } = await refused(() => new MeshNamespace("ns", { ...base, revision: "1-28-3" }));
+    const { message } = await refused(() => new MeshNamespace("ns", { ...base, injection: true, revision: "1-28-3" }));
     expect(message).to.contain("revision");
   });
 });
 
-describe("StrictMtls", () => {
+describe("MutualTls", () => {
   it("is STRICT unless told, and carries deletedWith to what it makes", async () => {
     const all = await recordResources(() => {
-      const cluster = new MeshNamespace("cluster", {
-        name: "cluster",
-        injection: false,
-        podSecurity: "baseline",
-        existing: false,
-      });
-      new StrictMtls("payment", { namespace: "backend-payment" }, { deletedWith: cluster.namespace });
+      const cluster = new MeshNamespace("cluster", { injection: false });
+      new MutualTls("payment", { namespace: "backend-payment" }, { deletedWith: cluster.namespace });
     });
     const auth = find(all, "kubernetes:security.istio.io/v1:PeerAuthentication", "payment-peer-authentication");
     expect(auth.inputs).to.deep.equal({
@@ -198,7 +194,7 @@ describe("StrictMtls", () => {
   });
 });
 
-describe("IngressGateway", () => {
+describe("Gateway", () => {
   const args = {
     name: "edge",
     namespace: "shop",
@@ -209,7 +205,7 @@ describe("IngressGateway", () => {
   } as const;
 
   it("serves HTTPS with the secret's certificate", async () => {
-    const all = await recordResources(() => new IngressGateway("edge", { ...args, tlsSecret: "shop-tls" }));
+    const all = await recordResources(() => new Gateway("edge", { ...args, tlsSecret: "shop-tls" }));
     expect(find(all, "kubernetes:networking.istio.io/v1:Gateway", "edge-gateway").inputs.spec).to.deep.equal({
       selector: { istio: "ingressgateway" },
       servers: [
@@ -223,23 +219,18 @@ describe("IngressGateway", () => {
   });
 
   it("refuses HTTPS without a secret, and HTTP with one", async () => {
-    expect((await refused(() => new IngressGateway("edge", args))).message).to.contain("without tlsSecret");
+    expect((await refused(() => new Gateway("edge", args))).message).to.contain("tlsSecret: missing");
     const plain = { ...args, protocol: "HTTP", port: 80, tlsSecret: "shop-tls" } as const;
-    expect((await refused(() => new IngressGateway("edge", plain))).message).to.contain('"shop-tls"');
+    expect((await refused(() => new Gateway("edge", plain))).message).to.contain('"shop-tls"');
   });
 });
 
 describe("VersionedService", () => {
   const version = { image: "docker.io/lab/echo:1", args: ["serve"], replicas: 2, imagePullPolicy: "Never" } as const;
   const args = {
-    name: "web",
     namespace: "shop",
-    port: 80,
     targetPort: 8080,
-    versions: [
-      { ...version, name: "v1" },
-      { ...version, name: "v2", args: ["serve", "v2"] },
-    ],
+    versions: { v1: version, v2: { ...version, args: ["serve", "v2"] } },
   };
 
   it("labels each version's pods and selects them all", async () => {
@@ -276,15 +267,9 @@ describe("VersionedService", () => {
     expect(container?.resources).to.have.nested.property("limits.memory", "128Mi");
   });
 
-  it("refuses no versions, a version twice, and root", async () => {
-    const noVersions = await refused(() => new VersionedService("web", { ...args, versions: [] }));
-    expect(noVersions.message).to.contain("no versions");
-    const twice = await refused(
-      () => new VersionedService("web", { ...args, versions: [args.versions[0]!, args.versions[0]!] }),
-    );
-    expect(twice.message).to.contain("version v1 twice");
-    const root = await refused(() => new VersionedService("web", { ...args, runAsUser: 0 }));
-    expect(root.message).to.contain("not root");
-    expect([noVersions.declared, twice.declared, root.declared]).to.deep.equal([0, 0, 0]);
+  it("refuses no versions and root, both at once", async () => {
+    const { message, declared } = await refused(() => new VersionedService("web", { versions: {}, runAsUser: 0 }));
+    expect(message).to.contain("no versions").and.to.contain("not root");
+    expect(declared).to.equal(0);
   });
 });

@@ -76,7 +76,7 @@ for (const [stack, cluster] of [
       expect(count("kubernetes:apps/v1:Deployment")).to.equal(2);
       for (const kind of ["Gateway", "DestinationRule", "VirtualService"])
         expect(
-          made.resources.filter(({ type }) => type.endsWith(`:${kind}`)),
+          made.resources.filter(({ type }) => type.startsWith("kubernetes:") && type.endsWith(`:${kind}`)),
           kind,
         ).to.have.length(1);
     });

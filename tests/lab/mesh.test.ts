@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as path from "node:path";
-import { deploymentSpec } from "../../components/mesh/versioned-service";
+import { deploymentSpec, serviceOf } from "../../components/mesh/versioned-service";
 import { judgeSplit } from "../../tools/measure/split";
 import { changesIn, checkout, EngineProject, type EngineResult } from "../support/engine";
 import { labBinaries } from "../support/mesh-lab/binaries";
@@ -25,39 +25,32 @@ const program = (weights: Readonly<Record<string, number>>): string => `
   const provider = new k8s.Provider("lab", { kubeconfig: fs.readFileSync(process.env.LAB_KUBECONFIG, "utf8") });
   const shop = new mesh.MeshNamespace(
     "shop",
-    { name: "shop", injection: true, podSecurity: "privileged", existing: false },
+    {},
     { provider },
   );
   const inShop = { provider, dependsOn: [shop.namespace] };
-  new mesh.StrictMtls("shop-mtls", { namespace: "shop" }, inShop);
+  new mesh.MutualTls("shop-mtls", { namespace: shop }, inShop);
   new mesh.MeshNamespace(
     "default",
-    { name: "default", injection: true, podSecurity: "privileged", existing: true },
+    {},
     { provider },
   );
   for (const podSecurity of ["baseline", "restricted"]) {
-    new mesh.MeshNamespace(podSecurity, { name: podSecurity, injection: false, podSecurity, existing: false }, { provider });
+    new mesh.MeshNamespace(podSecurity, { injection: false, podSecurity }, { provider });
   }
-  const edge = new mesh.IngressGateway("edge", {
-    name: "edge",
+  const edge = new mesh.Gateway("edge", {
     namespace: "shop",
-    hosts: ["*"],
-    port: 80,
     protocol: "HTTP",
-    selector: { istio: "ingressgateway" },
   }, inShop);
-  const through = { provider, dependsOn: [edge.gateway] };
   new mesh.Canary("other", {
-    namespace: "shop",
-    service: "other",
+    service: { name: "other", namespace: "shop" },
     hosts: ["*"],
-    gateways: ["edge"],
-    weights: [{ subset: "v1", weight: 90 }, { subset: "v2", weight: 10 }],
-  }, through);
+    gateways: [edge],
+    weights: { v1: 90, v2: 10 },
+  }, { provider });
   new mesh.Canary("web", {
-    namespace: "shop",
-    service: "web",
-    weights: ${JSON.stringify(Object.entries(weights).map(([subset, weight]) => ({ subset, weight })))},
+    service: { name: "web", namespace: "shop" },
+    weights: ${JSON.stringify(weights)},
   }, inShop);`;
 
 describe("The mesh's data path: real API server, istiod and upstream Envoy", function () {
@@ -183,9 +176,8 @@ describe("The mesh's data path: real API server, istiod and upstream Envoy", fun
   });
 
   it("declares services that pass Pod Security restricted, as the API server judges it", async () => {
-    const version = { name: "v1", image: "lab/none", args: [], replicas: 1, imagePullPolicy: "Never" } as const;
-    const service = { name: "default", namespace: "restricted", port: 80, targetPort: 8080, versions: [version] };
-    const { template } = deploymentSpec(service, version) as { template: { spec: object } };
+    const spec = serviceOf("default", { namespace: "restricted", versions: { v1: { image: "lab/none" } } });
+    const { template } = deploymentSpec(spec, spec.versions[0]!) as { template: { spec: object } };
     const judged = await createDryRun("restricted", template.spec);
     expect(judged.stderr).to.equal("");
     expect(judged.code).to.equal(0);

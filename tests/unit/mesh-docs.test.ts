@@ -13,7 +13,7 @@ describe("docs/mesh.md", () => {
   );
 
   it("has an example of every component but the composed ones", () => {
-    for (const name of ["Canary", "IngressGateway", "MeshNamespace", "StrictMtls", "VersionedService"]) {
+    for (const name of ["Canary", "Gateway", "IstioMesh", "MeshNamespace", "MutualTls", "VersionedService"]) {
       expect(
         examples.some((code) => code.includes(`new ${name}(`)),
         name,

@@ -1,6 +1,6 @@
 import { maps, values } from "../../config/sections";
-import { ConfigError, fromIssues, type Problem } from "../../config/problems";
-import { keysAt } from "../../config/stack-file-schema";
+import { ConfigError, type Problem } from "../../config/problems";
+import { validate } from "../../config/validate";
 import type { Endpoint } from "../../provider/transport/transport";
 
 export interface HostToProbe {
@@ -16,23 +16,15 @@ export interface HostToProbe {
 export function hostsIn(stackFile: unknown, source: string): { identityFile?: string; hosts: readonly HostToProbe[] } {
   const config = record(record(stackFile).config);
   const problems: Problem[] = [];
-  const ssh = values.ssh.schema.safeParse(config["kvmesh:ssh"]);
-  if (!ssh.success) {
-    problems.push(
-      ...fromIssues(ssh.error.issues, config["kvmesh:ssh"], ["ssh"], (at) => keysAt(values.ssh.schema, at)),
-    );
-  }
+  const ssh = validate(values.ssh.schema, config["kvmesh:ssh"], ["ssh"], problems);
   const hosts = Object.entries(record(config["kvmesh:hosts"])).flatMap(([name, entry]): HostToProbe[] => {
-    const host = maps.hosts.entry.safeParse(entry);
-    if (host.success) {
-      const { endpoint, facts, storage } = host.data;
-      return [{ name, endpoint, factsFile: facts ?? maps.hosts.factsFileOf(name), storage }];
-    }
-    problems.push(...fromIssues(host.error.issues, entry, ["hosts", name], (at) => keysAt(maps.hosts.entry, at)));
-    return [];
+    const host = validate(maps.hosts.entry, entry, ["hosts", name], problems);
+    if (host === undefined) return [];
+    const { endpoint, facts, storage } = host;
+    return [{ name, endpoint, factsFile: facts ?? maps.hosts.factsFileOf(name), storage }];
   });
   if (problems.length > 0) throw new ConfigError(source, problems);
-  return { identityFile: ssh.data?.identityFile, hosts };
+  return { identityFile: ssh?.identityFile, hosts };
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> {

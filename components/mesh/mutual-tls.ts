@@ -1,33 +1,36 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { MtlsMode, PeerAuthenticationSpec } from "./api";
+import { PeerAuthentication } from "./istio-objects";
+import { MeshNamespace } from "./namespace";
 import { childOptions } from "./options";
-import { PeerAuthentication } from "./resources";
 
 /** Istio's root namespace: a PeerAuthentication without selector there holds for the whole mesh. */
 export const rootNamespace = "istio-system";
 
-export interface StrictMtlsArgs {
+export interface MutualTlsArgs {
   /** A namespace, or `istio-system` for the whole mesh. */
-  readonly namespace: string;
+  readonly namespace: MeshNamespace | string;
   /** Default STRICT; PERMISSIVE is the step before it, while clients outside the mesh remain. */
   readonly mode?: MtlsMode;
   /** Name of the PeerAuthentication; default `default`, which Istio's documentation and tools expect. */
   readonly name?: string;
 }
 
-/** Workloads take only mutual TLS, in one namespace or mesh-wide. Declare namespaces first and the mesh last. */
-export class StrictMtls extends pulumi.ComponentResource {
+/** What workloads accept, in one namespace or mesh-wide: a PeerAuthentication. Declare namespaces first and the mesh last. */
+export class MutualTls extends pulumi.ComponentResource {
   readonly peerAuthentication: PeerAuthentication;
 
-  constructor(name: string, args: StrictMtlsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kvmesh:mesh:StrictMtls", name, {}, opts);
+  constructor(name: string, args: MutualTlsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("kvmesh:mesh:MutualTls", name, {}, opts);
+    const of = args.namespace;
+    const ref = { name: args.name ?? "default", namespace: typeof of === "string" ? of : of.name };
     this.peerAuthentication = new PeerAuthentication(
       `${name}-peer-authentication`,
-      { name: args.name ?? "default", namespace: args.namespace },
+      ref,
       peerAuthenticationSpec(args.mode),
-      childOptions(this, opts),
+      childOptions(this, opts, typeof of === "string" ? [] : [of.namespace]),
     );
-    this.registerOutputs({ peerAuthentication: `${args.namespace}/${args.name ?? "default"}` });
+    this.registerOutputs({ peerAuthentication: `${ref.namespace}/${ref.name}` });
   }
 }
 

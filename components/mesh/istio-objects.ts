@@ -34,7 +34,7 @@ export class PeerAuthentication extends IstioObject<PeerAuthenticationSpec> {
   }
 }
 
-export class Gateway extends IstioObject<GatewayManifestSpec> {
+export class GatewayObject extends IstioObject<GatewayManifestSpec> {
   constructor(name: string, ref: ObjectRef, spec: GatewayManifestSpec, opts: pulumi.CustomResourceOptions) {
     super({ apiVersion: networking, kind: "Gateway" }, name, ref, spec, opts);
   }
