@@ -30,17 +30,21 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
     cluster: clusterName,
     environment: spec.environment,
   });
-  const machines = new NodeLayer(clusterName, { ...spec, owner, placed }, { providers: { kvmesh } });
+  let routed: (done: unknown) => void = () => {};
+  const afterwards = new Promise((resolve) => (routed = resolve));
+  const machines = new NodeLayer(clusterName, { ...spec, owner, placed, afterwards }, { providers: { kvmesh } });
   const cluster = new KubernetesCluster(
     clusterName,
     { clusterName, owner, spec: spec.kubernetes, nodes: machines.nodes, timeouts },
     { providers: { kvmesh } },
   );
-  new MeshLayer(clusterName, spec, {
+  const routes = new MeshLayer(clusterName, spec, {
     providers: { kubernetes: cluster.kubernetes, kvmesh },
     dependsOn: [...cluster.ready],
     deletedWith: cluster.controlPlane,
   });
+  // An urgent revert does not wait for a measurement that is merely due.
+  routed(done([...cluster.ready, ...routes.canaries.map(({ virtualService }) => virtualService)]));
 
   return {
     kubeconfig: pulumi.secret(cluster.kubeconfig),
@@ -55,6 +59,11 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
       ]),
     ),
   };
+}
+
+/** When the engine is done with all of these. */
+function done(resources: readonly pulumi.Resource[]): Promise<unknown> {
+  return Promise.all(resources.map(({ urn }) => new Promise((resolve) => void urn.apply(resolve))));
 }
 
 function readSpec(): StackSpec {

@@ -10,6 +10,7 @@ const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   "kvmesh:index:CoreLease": ["host"],
   "kvmesh:index:Domain": ["host"],
   "kvmesh:index:Machine": ["endpoint"],
+  "kvmesh:index:Preflight": ["endpoint"],
   "kvmesh:index:Evidence": ["endpoint"],
   "kvmesh:index:NodeRuntime": ["endpoint"],
   "kvmesh:index:ControlPlane": ["endpoint"],

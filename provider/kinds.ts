@@ -8,6 +8,7 @@ import { imageKind } from "./image/image";
 import { chartKind } from "./chart/kind";
 import { controlPlaneKind } from "./controlplane/kind";
 import { evidenceKind } from "./evidence/kind";
+import { preflightKind } from "./evidence/preflight";
 import { machineKind } from "./machine/kind";
 import { memberKind } from "./member/kind";
 import { networkKind } from "./network/network";
@@ -27,6 +28,7 @@ export const kinds: readonly AnyKind[] = [
   anyKind(networkKind),
   anyKind(domainKind),
   anyKind(machineKind),
+  anyKind(preflightKind),
   anyKind(evidenceKind),
   anyKind(nodeRuntimeKind),
   anyKind(controlPlaneKind),

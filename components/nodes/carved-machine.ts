@@ -13,13 +13,13 @@ import {
   BlockDevice,
   CoreLease,
   Domain,
-  Evidence,
   HostKey,
   Machine,
   Volume,
   type BlockDeviceArgs,
   type DiskArgs,
   type EndpointArgs,
+  type Evidence,
   type Image,
   type InterfaceArgs,
   type Network,
@@ -29,7 +29,7 @@ import {
 import type { ReadyNode } from "../ready-node";
 import { macOf, metaData, networkConfig, userData } from "./cloud-init";
 import { dataDisks, mountScript, type DataDisk } from "./data-disk";
-import { evidenceSettings } from "./evidence";
+import { measurements, measurementSettings } from "./evidence";
 import type { Placement } from "./placement";
 
 export interface CarvedMachineArgs {
@@ -50,6 +50,8 @@ export interface CarvedMachineArgs {
   readonly authorizedKeys: readonly string[];
   readonly timeouts: TimeoutsSpec;
   readonly evidence: EvidenceSpec;
+  /** What must not wait for measurements that are due. */
+  readonly afterwards: Promise<unknown>;
   /** Through it the machine is drained before a restart; none: it is the first control plane itself. */
   readonly firstControlPlane?: EndpointArgs;
 }
@@ -154,7 +156,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [domain] },
     );
-    this.evidence = new Evidence(
+    const { preflight, evidence } = measurements(
       name,
       {
         endpoint,
@@ -164,7 +166,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
         vcpus: pool.vcpus,
         hypervisors: [host.accelerator],
         maxStealPercent: pool.maxSteal,
-        ...evidenceSettings(pool, args.evidence),
+        ...measurementSettings(pool, args.evidence),
         host: host.endpoint,
         domain: {
           vcpuPins: placement.vcpuPins,
@@ -175,8 +177,10 @@ export class CarvedMachine extends pulumi.ComponentResource {
         },
         identity: domain.uuid,
       },
+      { maxAge: args.evidence.maxAge, afterwards: args.afterwards },
       { parent: this, dependsOn: [machine] },
     );
+    this.evidence = evidence;
 
     this.node = {
       name,
@@ -188,7 +192,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       nodeAddress: args.address,
       host: host.name,
       identity: domain.uuid,
-      ready: [machine, this.evidence],
+      ready: [machine, preflight],
     };
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
   }

@@ -1,35 +1,44 @@
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import type { EvidenceSpec, PoolSpec } from "../../config/spec";
-import type { Evidence, EvidenceArgs, EvidenceRecord } from "../../provider/sdk";
+import { Evidence, Preflight, type EvidenceRecord, type MeasurementArgs } from "../../provider/sdk";
 
-/** What the stack file says of a pool's measurements, as the resource takes it. */
-export function evidenceSettings(
+/** What the stack file says of a pool's measurements, as the resources take it. */
+export function measurementSettings(
   pool: PoolSpec,
-  evidence: EvidenceSpec,
+  { window, fsync }: EvidenceSpec,
 ): Pick<
-  EvidenceArgs,
-  | "role"
-  | "maxFsyncMs"
-  | "directory"
-  | "windowSeconds"
-  | "fsyncWriters"
-  | "fsyncBytes"
-  | "fsyncSeconds"
-  | "maxAgeSeconds"
-  | "installFio"
+  MeasurementArgs,
+  "role" | "maxFsyncMs" | "directory" | "windowSeconds" | "fsyncWriters" | "fsyncBytes" | "fsyncSeconds" | "installFio"
 > {
   return {
     role: pool.role,
     maxFsyncMs: pool.maxFsync,
     directory: pool.dataFolder,
-    windowSeconds: evidence.window / 1000,
-    fsyncWriters: evidence.fsync.writers,
-    fsyncBytes: evidence.fsync.size,
-    fsyncSeconds: evidence.fsync.time / 1000,
-    maxAgeSeconds: evidence.maxAge / 1000,
+    windowSeconds: window / 1000,
+    fsyncWriters: fsync.writers,
+    fsyncBytes: fsync.size,
+    fsyncSeconds: fsync.time / 1000,
     // What is on a machine that exists is its operator's business, and would stay behind.
-    installFio: pool.source === "hosts" && evidence.fsync.install,
+    installFio: pool.source === "hosts" && fsync.install,
   };
+}
+
+/**
+ * A machine's measurements: the preflight that everything on it waits for, and the evidence that nothing waits for.
+ *
+ * @param afterwards when whatever must not wait for a measurement that is due is done: the evidence is declared then, so that it takes no
+ *   turn of the engine's from it.
+ */
+export function measurements(
+  name: string,
+  args: MeasurementArgs,
+  { maxAge, afterwards }: { readonly maxAge: EvidenceSpec["maxAge"]; readonly afterwards: Promise<unknown> },
+  opts: pulumi.CustomResourceOptions,
+): { readonly preflight: Preflight; readonly evidence: Evidence } {
+  const preflight = new Preflight(name, args, opts);
+  const maxAgeSeconds = pulumi.output(afterwards.then(() => maxAge / 1000));
+  const evidence = new Evidence(name, { ...args, first: preflight.record, maxAgeSeconds }, opts);
+  return { preflight, evidence };
 }
 
 /** A machine's evidence as the stack's outputs show it; the whole record is in the state (`npm run evidence`). */

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { EvidenceSpec, ExistingMachineSpec, ExistingPoolSpec, TimeoutsSpec } from "../../config/spec";
-import { Evidence, Machine, type OwnerArgs } from "../../provider/sdk";
+import { Machine, type Evidence, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
-import { evidenceSettings } from "./evidence";
+import { measurements, measurementSettings } from "./evidence";
 
 export interface ExistingMachineArgs {
   readonly owner: OwnerArgs;
@@ -10,6 +10,8 @@ export interface ExistingMachineArgs {
   readonly machine: ExistingMachineSpec;
   readonly timeouts: TimeoutsSpec;
   readonly evidence: EvidenceSpec;
+  /** What must not wait for measurements that are due. */
+  readonly afterwards: Promise<unknown>;
 }
 
 /** A rented instance or bare metal: checked from inside, never created or destroyed. */
@@ -36,7 +38,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.evidence = new Evidence(
+    const { preflight, evidence } = measurements(
       name,
       {
         endpoint: spec.endpoint,
@@ -46,12 +48,14 @@ export class ExistingMachine extends pulumi.ComponentResource {
         vcpus: spec.vcpus,
         hypervisors: spec.hypervisors,
         maxStealPercent: spec.maxSteal,
-        ...evidenceSettings(pool, args.evidence),
+        ...measurementSettings(pool, args.evidence),
         // A reinstalled machine has other host keys.
         identity: spec.endpoint.hostKey,
       },
+      { maxAge: args.evidence.maxAge, afterwards: args.afterwards },
       { parent: this, dependsOn: [machine] },
     );
+    this.evidence = evidence;
     this.node = {
       name,
       pool: pool.name,
@@ -62,7 +66,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       nodeAddress: spec.nodeAddress,
       // A reinstalled machine has other host keys; whoever changes the pinned key says so.
       identity: spec.endpoint.hostKey,
-      ready: [machine, this.evidence],
+      ready: [machine, preflight],
     };
     this.registerOutputs({ address: spec.nodeAddress });
   }

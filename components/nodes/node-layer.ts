@@ -18,6 +18,8 @@ export type NodeLayerArgs = Pick<
   readonly owner: OwnerArgs;
   /** What the state has already; those machines stay where they are. */
   readonly placed: readonly Placed[];
+  /** Resolves when what must not wait for a measurement that is due is done; default: at once. */
+  readonly afterwards?: Promise<unknown>;
 };
 
 /** A node as the stack's outputs show it. */
@@ -60,6 +62,7 @@ export class NodeLayer extends pulumi.ComponentResource {
 
     const made = new Map<PoolSpec, { node: ReadyNode; summary: NodeSummary }[]>(args.pools.map((pool) => [pool, []]));
     const evidence: Record<string, pulumi.Output<EvidenceSummary>> = {};
+    const { afterwards = Promise.resolve() } = args;
     let firstControlPlane: EndpointArgs | undefined;
     for (const pool of controlPlanesFirst(args.pools)) {
       const add = (node: ReadyNode, proof: Evidence, place: Omit<NodeSummary, keyof ReturnType<typeof summarize>>) => {
@@ -71,7 +74,7 @@ export class NodeLayer extends pulumi.ComponentResource {
         for (const machine of pool.machines) {
           const { node, evidence: proof } = new ExistingMachine(
             machine.name,
-            { owner: args.owner, pool, machine, timeouts: args.timeouts, evidence: args.evidence },
+            { owner: args.owner, pool, machine, timeouts: args.timeouts, evidence: args.evidence, afterwards },
             { parent: this },
           );
           add(node, proof, { location: locationText(machine.location) });
@@ -99,6 +102,7 @@ export class NodeLayer extends pulumi.ComponentResource {
             authorizedKeys: args.ssh.authorizedKeys,
             timeouts: args.timeouts,
             evidence: args.evidence,
+            afterwards,
             firstControlPlane,
           },
           { parent: this },

@@ -1,12 +1,12 @@
 import { sameCpus } from "../domain/inspect";
 import { cpus, judged } from "./judge";
 import { leaseHolder, type HostThread, type SeenHost } from "./host";
-import type { EvidenceInputs, Value } from "./schema";
+import type { MeasurementInputs, Value } from "./schema";
 
-type Pins = NonNullable<EvidenceInputs["domain"]>;
+type Pins = NonNullable<MeasurementInputs["domain"]>;
 
 /** What the host says of the machine's CPUs, memory and disks. Where vCPUs are declared to float, pins are only told. */
-export function judgeHost(inputs: EvidenceInputs, domain: Pins, seen: SeenHost): Value[] {
+export function judgeHost(inputs: MeasurementInputs, domain: Pins, seen: SeenHost): Value[] {
   const own = seen.threads.filter((thread) => thread.machine === inputs.name);
   const vcpus = own.filter((thread) => vcpuOf(thread) !== undefined).sort((a, b) => vcpuOf(a)! - vcpuOf(b)!);
   const declared = domain.vcpuPins.map((cpu, i) => `${i}→${cpu}`).join(", ");
@@ -86,7 +86,7 @@ function helpers(domain: Pins, own: readonly HostThread[]): Value[] {
 }
 
 /** Pins and leases keep machines off, isolation also the host's own processes. Demanded only where the stack declares it; elsewhere than in production a boot may wait. */
-function isolation({ owner }: EvidenceInputs, domain: Pins, { isolated, nohzFull }: SeenHost): Value {
+function isolation({ owner }: MeasurementInputs, domain: Pins, { isolated, nohzFull }: SeenHost): Value {
   const both = (list: readonly number[]): string => cpus(domain.vcpuPins.filter((cpu) => list.includes(cpu)));
   const value = {
     id: "isolated",
@@ -130,7 +130,7 @@ function numa({ numaNode }: Pins, { memory }: SeenHost): Value[] {
   return [judged({ ...value, measured, limit: `node ${numaNode}: 100 %` }, local)];
 }
 
-function leases({ owner, name }: EvidenceInputs, { vcpuPins }: Pins, seen: SeenHost, demand: Demand): Value {
+function leases({ owner, name }: MeasurementInputs, { vcpuPins }: Pins, seen: SeenHost, demand: Demand): Value {
   const me = leaseHolder({ owner, machine: name });
   const wrong = vcpuPins
     .filter((cpu) => seen.leases.get(cpu) !== me)
@@ -169,7 +169,7 @@ function storage({ disks, xml }: SeenHost): Value[] {
  * contention also where the guest's kernel counts no steal.
  */
 export function judgeWaiting(
-  inputs: EvidenceInputs,
+  inputs: MeasurementInputs,
   before: Pick<SeenHost, "time" | "threads">,
   after: Pick<SeenHost, "time" | "threads">,
 ): Value[] {

@@ -1,7 +1,7 @@
 import { formatCpus } from "../libvirt/cpulist";
 import { MAX_CLOCK_OFFSET_SECONDS } from "../machine/verify";
 import type { Fsync, SeenDisk, SeenInside } from "./machine";
-import type { EvidenceInputs, Value } from "./schema";
+import type { MeasurementInputs, Value } from "./schema";
 
 /** A limit that is kept or not. */
 export function judged(value: Omit<Value, "verdict">, kept: boolean, otherwise: "fail" | "warn" = "fail"): Value {
@@ -9,7 +9,7 @@ export function judged(value: Omit<Value, "verdict">, kept: boolean, otherwise: 
 }
 
 /** What is measured inside the machine, with what is demanded of it. */
-export function judgeInside(inputs: EvidenceInputs, seen: SeenInside): Value[] {
+export function judgeInside(inputs: MeasurementInputs, seen: SeenInside): Value[] {
   const accepted = inputs.hypervisors.join(" or ");
   return [
     judged(
@@ -44,7 +44,7 @@ export function judgeInside(inputs: EvidenceInputs, seen: SeenInside): Value[] {
 }
 
 /** A slow disk under etcd makes the whole cluster slow; in production that ends the run, elsewhere it is said. */
-export function judgeDisk(inputs: EvidenceInputs, seen: SeenDisk): Value[] {
+export function judgeDisk(inputs: MeasurementInputs, seen: SeenDisk): Value[] {
   const otherwise = inputs.role === "control-plane" && inputs.owner.environment === "production" ? "fail" : "warn";
   const { device, transport } = seen.disk;
   // A virtual disk says that it rotates, whatever it is made of: only a real one's word counts.

@@ -2,19 +2,20 @@ import { checkWith } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError, type Change, type Context, type Kind } from "../core/kind";
 import { without } from "../core/values";
-import { repeatable, whenUnreachable } from "../node/reach";
-import { Semaphore } from "../transport/semaphore";
-import { where } from "../transport/errors";
+import { whenUnreachable } from "../node/reach";
 import { digestOf } from "./digest";
-import { inspectHost, inspectThreads, type SeenHost } from "./host";
-import { describe, judgeDisk, judgeInside } from "./judge";
-import { judgeHost, judgeWaiting } from "./judge-host";
-import { fsyncLimit, fsyncScript, insideScript, NO_FIO, parseFsync, parseInside } from "./machine";
-import { evidenceArgs, type EvidenceInputs, type EvidenceOutputs, type EvidenceRecord, type Value } from "./schema";
+import { inspectHost } from "./host";
+import { describe } from "./judge";
+import { judgeHost } from "./judge-host";
+import { faultsOf, measure, refuseUnfit } from "./measure";
+import { evidenceArgs, type EvidenceInputs, type EvidenceOutputs, type EvidenceRecord } from "./schema";
+
+/** A preflight of this run is not measured a second time. */
+const FRESH_MS = 3_600_000;
 
 /**
- * What was measured of a machine before anything is installed on it, and again when the record is too old. A measurement that
- * contradicts what is declared is an error with the numbers; nothing is recorded then, and nothing above the machine is made.
+ * The newest record of what was measured of a machine. The first one is its preflight's. What is declared anew is measured, and
+ * refused when it is not so; what is merely due is measured, and only warned of (docs/decisions/0141).
  */
 export const evidenceKind: Kind<EvidenceInputs, EvidenceOutputs> = {
   token: "kvmesh:index:Evidence",
@@ -25,7 +26,14 @@ export const evidenceKind: Kind<EvidenceInputs, EvidenceOutputs> = {
 
   diff: (olds, news) => [...changesOf<EvidenceInputs>(olds, news, EFFECTS), ...outdated(olds, news, Date.now())],
 
-  create: async (ctx, inputs) => ({ id: inputs.name, outputs: await measured(ctx, inputs) }),
+  async create(ctx, inputs) {
+    const { first, name: id } = inputs;
+    // Replaced on demand, it is measured; the preflight's record is of another day then.
+    if (first && Date.now() - Date.parse(first.takenAt) < FRESH_MS) return { id, outputs: outputsOf(first) };
+    const record = await measure(ctx, inputs);
+    refuseUnfit(inputs, record);
+    return { id, outputs: outputsOf(record) };
+  },
 
   async read(ctx, id, known) {
     if (known === undefined) throw new UserError(`evidence ${id} can't be imported: it is measured by \`pulumi up\``);
@@ -38,13 +46,24 @@ export const evidenceKind: Kind<EvidenceInputs, EvidenceOutputs> = {
       const seen = await inspectHost(ctx, host, inputs.name);
       // A machine that is off proves nothing; that it is off is its Domain's business.
       if (seen === undefined) return { inputs, outputs };
-      const contradictions = judgeHost(inputs, domain, seen).filter(failed).map(describe);
+      const contradictions = judgeHost(inputs, domain, seen)
+        .filter(({ verdict }) => verdict === "fail")
+        .map(describe);
       for (const text of contradictions) ctx.warn(`machine ${inputs.name}: its evidence no longer holds: ${text}`);
       return { inputs, outputs: { ...outputs, contradictions } };
     });
   },
 
-  update: async (ctx, _id, _olds, news) => measured(ctx, news),
+  async update(ctx, _id, olds, news) {
+    const { first } = news;
+    if (first && Date.parse(first.takenAt) > Date.parse(olds.takenAt)) return outputsOf(first);
+    if (changesOf<EvidenceInputs>(olds, news, EFFECTS).every(({ effect }) => effect === "record")) {
+      return measuredBeside(ctx, olds, news);
+    }
+    const record = await measure(ctx, news);
+    refuseUnfit(news, record, " for what is declared now");
+    return outputsOf(record);
+  },
 
   // A record of something past: nothing on the machine is of it.
   delete: () => Promise.resolve(),
@@ -65,6 +84,7 @@ const EFFECTS = {
   host: "record",
   owner: "live",
   name: "record",
+  first: "record",
   windowSeconds: "record",
   fsyncWriters: "record",
   fsyncBytes: "record",
@@ -86,121 +106,32 @@ export function outdated(olds: EvidenceOutputs, news: EvidenceInputs, now: numbe
     changes.push({ property: "takenAt", effect: "live", reason });
   }
   if (olds.contradictions.length > 0) {
-    const reason = "a refresh saw that it no longer holds: measured again by up";
+    const reason = "it no longer holds, as was seen since: measured again by up";
     changes.push({ property: "contradictions", effect: "live", reason });
   }
   return changes;
 }
 
-/** Machines of one host share its disk: one measures at a time. Existing ones have disks of their own. */
-const disks = new Map<string, Semaphore>();
-
-async function measured(ctx: Context, inputs: EvidenceInputs): Promise<EvidenceOutputs> {
-  const { endpoint, host, domain, name } = inputs;
-  const before = host && (await runningOn(ctx, host, name));
-  ctx.progress(`machine ${name}: measuring steal for ${inputs.windowSeconds} s`);
-  const inside = parseInside(
-    name,
-    await inMachine(ctx, inputs, insideScript(inputs), inputs.windowSeconds + 330),
-    Date.now(),
-  );
-  const after = host && before && (await inspectThreads(ctx, host, name));
-
-  const key = host?.hostKey ?? endpoint.hostKey;
-  const disk = disks.get(key) ?? new Semaphore(1);
-  disks.set(key, disk);
-  const seenDisk = await disk.use(ctx.signal, async () => {
-    ctx.progress(`machine ${name}: measuring fdatasync in ${inputs.directory}`);
-    return parseFsync(name, await inMachine(ctx, inputs, fsyncScript(inputs), fsyncLimit(inputs) + 300), inputs);
-  });
-
-  const values = [
-    ...(before && domain ? judgeHost(inputs, domain, before) : []),
-    ...(before && after ? judgeWaiting(inputs, before, after) : []),
-    ...judgeInside(inputs, inside),
-    ...judgeDisk(inputs, seenDisk),
-  ];
-  refuse(inputs, values);
-  for (const value of values.filter(({ verdict }) => verdict === "warn")) {
-    ctx.warn(`machine ${name}: ${describe(value)}`);
-  }
-  const record = recordOf(inputs, values, {
-    kernel: inside.kernel,
-    fio: seenDisk.fio ?? "absent",
-    ...(before ? { hostKernel: before.kernel, libvirt: before.libvirt, qemu: before.qemu } : {}),
-  });
+function outputsOf(record: EvidenceRecord): EvidenceOutputs {
   return { record, digest: digestOf(record), takenAt: record.takenAt, contradictions: [] };
 }
 
-async function runningOn(ctx: Context, host: EvidenceInputs["endpoint"], name: string): Promise<SeenHost> {
-  const seen = await inspectHost(ctx, host, name);
-  if (seen) return seen;
-  throw new UserError(`${where(host)}: machine ${name} does not run, so nothing can be measured of it`);
-}
-
-async function inMachine(ctx: Context, inputs: EvidenceInputs, script: string, seconds: number): Promise<string> {
-  const result = await ctx.transport.script(inputs.endpoint, script, repeatable(ctx, seconds * 1000));
-  if (result.code === 0) return result.stdout;
-  const said = result.stderr.trim().slice(-300) || `the script ended with ${result.code}`;
-  throw new UserError(`machine ${inputs.name} (${inputs.endpoint.address}) could not be measured: ${said}`);
-}
-
-function failed({ verdict }: Value): boolean {
-  return verdict === "fail";
-}
-
-function refuse({ name, endpoint, host }: EvidenceInputs, values: readonly Value[]): void {
-  const faults = values.filter(failed);
-  if (faults.length === 0) return;
-  const on = host === undefined ? "" : ` on host ${host.address}`;
-  const lines = faults.map((value) => `  - ${describe(value)}${remedy(value)}`);
-  throw new UserError(
-    `machine ${name} (${endpoint.address}${on}) was measured and is not fit; nothing was installed on it:\n${lines.join("\n")}`,
-  );
-}
-
-const REMEDIES: readonly (readonly [RegExp, string])[] = [
-  [
-    /^(vcpu-|exclusive$|emulator-|iothread-)/,
-    "`pulumi refresh`, then `pulumi up` sets this machine's pins again; move or pin the other machines",
-  ],
-  [
-    /^isolated$/,
-    "boot the host, whose kernel arguments wait for that (`prepare.isolateCpus`), then `npm run facts` and `pulumi up`",
-  ],
-  [/^cpu-quota$/, "remove the limit from the definition (`virsh edit`) or the cgroup"],
-  [/^numa-memory$/, "restart the machine when its NUMA node has room for all of it"],
-  [/^lease$/, "see who holds the CPUs in /var/lib/kvmesh/leases on the host"],
-  [/^steal$/, "its cores are shared: ask the operator for dedicated ones, or move the node"],
-  [/^hypervisor$/, "rent a KVM machine or bare metal, or accept this one in its pool"],
-  [/^vcpus$/, "resize the machine, or lower its declared vcpus"],
-  [/^clock$/, "run chrony or systemd-timesyncd on both"],
-  [/^disk$/, "put the data folder on NVMe"],
-  [/^fsync-/, "give the control planes a faster disk; the limit is `maxFsync` of their pool"],
-];
-
-function remedy({ id, measured: found, note }: Value): string {
-  if (found === null) return note?.includes(NO_FIO) ? "; `apt-get install fio` on the machine or in its image" : "";
-  const text = REMEDIES.find(([pattern]) => pattern.test(id))?.[1];
-  return text === undefined ? "" : `; ${text}`;
-}
-
-function recordOf(
-  { name, endpoint, host, owner, role, plan }: EvidenceInputs,
-  values: readonly Value[],
-  tools: Readonly<Record<string, string>>,
-): EvidenceRecord {
-  return {
-    schema: 1,
-    machine: name,
-    address: endpoint.address,
-    ...(host === undefined ? {} : { host: host.address }),
-    ...owner,
-    role,
-    plan,
-    takenAt: new Date().toISOString(),
-    tools,
-    verdict: values.some(({ verdict }) => verdict === "warn") ? "warn" : "pass",
-    values,
-  };
+/** Of what is merely due: whatever comes out, the run goes on. A worse record is not taken: the next `up` measures again, and warns again. */
+async function measuredBeside(ctx: Context, olds: EvidenceOutputs, news: EvidenceInputs): Promise<EvidenceOutputs> {
+  const { record, digest, takenAt } = olds;
+  const stays = `the evidence of ${takenAt} stays, nothing else waits for this, and the next \`up\` measures again`;
+  try {
+    const now = await measure(ctx, news);
+    const faults = faultsOf(now);
+    if (faults.length === 0) return outputsOf(now);
+    ctx.warn(
+      `machine ${news.name} was measured again and is worse than declared (${stays}):\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+    );
+    return { record, digest, takenAt, contradictions: faults.map((fault) => `${fault} (measured ${now.takenAt})`) };
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!(error instanceof UserError)) throw error;
+    ctx.warn(`machine ${news.name} could not be measured again (${stays}): ${error.message}`);
+    return { record, digest, takenAt, contradictions: olds.contradictions };
+  }
 }

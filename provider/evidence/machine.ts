@@ -2,7 +2,7 @@ import { quote } from "../core/quote";
 import { UserError } from "../core/kind";
 import { diskUnder, HYPERVISOR, stealPercent, type Disk } from "../machine/probe";
 import { ASK, parseAnswers } from "../node/answers";
-import type { EvidenceInputs } from "./schema";
+import type { MeasurementInputs } from "./schema";
 
 /** What is measured inside a machine beside the disk. */
 export interface SeenInside {
@@ -43,7 +43,7 @@ if command -v flock >/dev/null; then flock -w 300 9 || { echo 'another measureme
  * Steal only shows while the machine wants its CPUs, so each vCPU is kept busy for the window; at the lowest priority, so that
  * what the machine is there for goes first.
  */
-export function insideScript({ windowSeconds, plan }: Pick<EvidenceInputs, "windowSeconds" | "plan">): string {
+export function insideScript({ windowSeconds, plan }: Pick<MeasurementInputs, "windowSeconds" | "plan">): string {
   const busy = `for i in $(seq "$vcpus"); do
   timeout ${windowSeconds + 5} nice -n 19 sh -c 'while :; do :; done' 9>&- &
   load="$load $!"
@@ -84,7 +84,7 @@ export function parseInside(machine: string, stdout: string, now: number): SeenI
   };
 }
 
-type FsyncInputs = Pick<EvidenceInputs, "directory" | "fsyncWriters" | "fsyncBytes" | "fsyncSeconds" | "installFio">;
+type FsyncInputs = Pick<MeasurementInputs, "directory" | "fsyncWriters" | "fsyncBytes" | "fsyncSeconds" | "installFio">;
 
 /** Begins the reason when fio is not there. */
 export const NO_FIO = "fio is not installed";

@@ -1,11 +1,12 @@
 import { z } from "zod";
-import { absolutePath, endpoint, owner } from "../core/check";
+import { absolutePath, endpoint, orUnknown, owner } from "../core/check";
 import { identity, nodeName } from "../node/inputs";
 
 const cpus = z.array(z.int().min(0).max(4095));
 const WRITERS = [1, 2, 4];
 
-export const evidenceArgs = z.strictObject({
+/** How a machine is measured, and what is demanded of it. */
+export const measurementArgs = z.strictObject({
   endpoint,
   owner,
   name: nodeName,
@@ -28,10 +29,6 @@ export const evidenceArgs = z.strictObject({
     .default(22 * 1024 * 1024),
   fsyncSeconds: z.int().min(1).max(300).default(10),
   installFio: z.boolean().default(false),
-  maxAgeSeconds: z
-    .int()
-    .min(60)
-    .default(30 * 86_400),
   host: endpoint.optional(),
   domain: z
     .strictObject({
@@ -46,6 +43,17 @@ export const evidenceArgs = z.strictObject({
   identity,
 });
 
+export const evidenceArgs = measurementArgs.extend({
+  maxAgeSeconds: z
+    .int()
+    .min(60)
+    .default(30 * 86_400),
+  first: orUnknown(z.looseObject({ takenAt: z.string() })).optional() as unknown as z.ZodType<
+    EvidenceRecord | undefined
+  >,
+});
+
+export type MeasurementInputs = z.output<typeof measurementArgs>;
 export type EvidenceInputs = z.output<typeof evidenceArgs>;
 
 /** One thing that was measured. */
@@ -85,12 +93,16 @@ export interface EvidenceRecord {
   readonly values: readonly Value[];
 }
 
+export interface PreflightOutputs {
+  readonly record: EvidenceRecord;
+}
+
 export interface EvidenceOutputs {
   readonly record: EvidenceRecord;
   /** "sha256:<hex>" of the record's canonical JSON (RFC 8785). */
   readonly digest: string;
   /** The record's own. */
   readonly takenAt: string;
-  /** What a refresh saw on the host that the record can't be true of any more: the next `up` measures again. */
+  /** What a refresh, or a measurement that was due, saw and the record does not say: the next `up` measures again. */
   readonly contradictions: readonly string[];
 }

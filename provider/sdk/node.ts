@@ -39,7 +39,8 @@ export class Machine extends pulumi.CustomResource {
   }
 }
 
-export interface EvidenceArgs {
+/** How a machine is measured, and what is demanded of it. */
+export interface MeasurementArgs {
   readonly endpoint: EndpointArgs;
   readonly owner: OwnerArgs;
   /** Node name. */
@@ -64,8 +65,6 @@ export interface EvidenceArgs {
   readonly fsyncSeconds?: number;
   /** apt-get installs fio where it is missing; default false. Where it can't, the record says so. */
   readonly installFio?: boolean;
-  /** Older evidence is measured again by `up`; seconds, default 30 days. */
-  readonly maxAgeSeconds?: number;
   /** Of a carved machine: the host, and what its domain declares. */
   readonly host?: EndpointArgs;
   readonly domain?: {
@@ -77,6 +76,13 @@ export interface EvidenceArgs {
     readonly isolated?: boolean;
   };
   readonly identity?: pulumi.Input<string>;
+}
+
+export interface EvidenceArgs extends MeasurementArgs {
+  /** Older evidence is measured again by `up`; seconds, default 30 days. */
+  readonly maxAgeSeconds?: pulumi.Input<number>;
+  /** The preflight's record: taken over, not measured again, while it is fresh. */
+  readonly first?: pulumi.Input<EvidenceRecord>;
 }
 
 /** The record of a measurement, as docs/evidence.md describes it. */
@@ -96,7 +102,15 @@ export interface EvidenceRecord {
   }[];
 }
 
-/** What was measured of a machine, from its host and from inside, before anything is installed on it. */
+/** What a machine must pass, from its host and from inside, before anything is installed on it; measured once. */
+export class Preflight extends pulumi.CustomResource {
+  declare readonly record: pulumi.Output<EvidenceRecord>;
+  constructor(name: string, args: MeasurementArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:Preflight", name, { ...args, record: undefined }, opts);
+  }
+}
+
+/** The newest record of a machine. Let nothing depend on it: it is measured again when it is old, and that may take a minute. */
 export class Evidence extends pulumi.CustomResource {
   declare readonly record: pulumi.Output<EvidenceRecord>;
   /** "sha256:<hex>" of the record's canonical JSON. */

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { NodeLayer, PlacementError } from "../../components/nodes";
-import { Evidence } from "../../provider/sdk";
+import { Evidence, Preflight } from "../../provider/sdk";
 import { exampleHostKey } from "../support/hosts";
 import { declared, production } from "../support/node-layer";
 import { find, recordResources } from "../support/recorded-resources";
@@ -74,9 +74,9 @@ describe("NodeLayer", function () {
     expect(endpoint["bastion"]).to.deep.include({ address: "192.0.2.11" });
   });
 
-  it("measures each machine after it answers, against what its domain declares, before anything waits for it", async () => {
+  it("measures each machine after it answers, against what its domain declares; the cluster waits for the preflight alone", async () => {
     const { layer, resources } = await declared(production());
-    const { inputs, dependsOn } = find(resources, "kvmesh:index:Evidence", "nor-control-0");
+    const { inputs, dependsOn } = find(resources, "kvmesh:index:Preflight", "nor-control-0");
     expect(inputs).to.deep.include({
       role: "control-plane",
       plan: "dedicated",
@@ -86,12 +86,19 @@ describe("NodeLayer", function () {
       windowSeconds: 10,
       fsyncWriters: [1, 2, 4],
       fsyncBytes: 22 * 2 ** 20,
-      maxAgeSeconds: 30 * 86_400,
       domain: { vcpuPins: [1, 65, 2, 66], emulatorPin: [0, 64], ioThreadPin: [0, 64], numaNode: 0 },
     });
     expect(dependsOn).to.include("nor-control-0");
-    expect(find(resources, "kvmesh:index:Evidence", "nor-worker-0").inputs["directory"]).to.equal("/var/lib");
-    expect(layer.nodes[0]!.ready.some((one) => one instanceof Evidence)).to.equal(true);
+    expect(find(resources, "kvmesh:index:Preflight", "nor-worker-0").inputs["directory"]).to.equal("/var/lib");
+    const { first, maxAgeSeconds, ...same } = find(resources, "kvmesh:index:Evidence", "nor-control-0").inputs;
+    expect(same).to.deep.equal(inputs);
+    expect(maxAgeSeconds).to.equal(30 * 86_400);
+    expect((first as { verdict: string }).verdict).to.equal("pass");
+    const waitedFor = layer.nodes[0]!.ready;
+    expect([Preflight, Evidence].map((kind) => waitedFor.some((one) => one instanceof kind))).to.deep.equal([
+      true,
+      false,
+    ]);
     const shown = await new Promise((resolve) => void layer.evidence["nor-control-0"]!.apply(resolve));
     expect(shown).to.deep.equal({
       verdict: "pass",
@@ -171,6 +178,7 @@ describe("NodeLayer", function () {
     expect(ofMachine).to.have.members([
       "kvmesh:nodes:ExistingMachine",
       "kvmesh:index:Machine",
+      "kvmesh:index:Preflight",
       "kvmesh:index:Evidence",
     ]);
     expect(find(resources, "kvmesh:index:Machine", "metal-1").inputs).to.deep.include({

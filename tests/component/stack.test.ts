@@ -35,6 +35,7 @@ async function composed(stack: string): Promise<Composed> {
       },
       {
         "kvmesh:index:HostKey": { publicKey: "ssh-ed25519 AAAA", privateKey: "private" },
+        "kvmesh:index:Preflight": { record: { takenAt: "" } },
         "kvmesh:index:Evidence": { record: { takenAt: "", verdict: "pass", values: [] }, digest: "" },
         "kvmesh:index:ControlPlane": { kubeconfig: "apiVersion: v1", caCertHash: HASH },
         "kvmesh:index:Chart": { path: ".kvmesh/charts/some-chart" },
@@ -58,7 +59,16 @@ for (const [stack, cluster] of [
     });
 
     it("is six machines with a key, a lease, a disk and a check each, on three hosts with one image each", () => {
-      for (const kind of ["HostKey", "CoreLease", "Volume", "Domain", "Machine", "Evidence", "NodeRuntime"])
+      for (const kind of [
+        "HostKey",
+        "CoreLease",
+        "Volume",
+        "Domain",
+        "Machine",
+        "Preflight",
+        "Evidence",
+        "NodeRuntime",
+      ])
         expect(count(`kvmesh:index:${kind}`), kind).to.equal(6);
       expect(count("kvmesh:index:Image")).to.equal(3);
     });

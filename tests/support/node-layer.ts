@@ -18,24 +18,24 @@ export function production(change: (pools: Record<string, object>) => void = () 
   return parseStack(raw, { stack: "prod", readFacts: (file) => JSON.parse(read(file)) as unknown });
 }
 
+const record = {
+  takenAt: "2026-11-22T06:00:00.000Z",
+  verdict: "pass",
+  values: [
+    { id: "steal", measured: 0.1, unit: "%" },
+    { id: "fsync-p50-1", measured: 0.4, unit: "ms" },
+    { id: "fsync-p99-1", measured: 1.25, unit: "ms" },
+  ],
+};
+
 const outputs = {
   "kvmesh:index:HostKey": { privateKey: "PRIVATE", publicKey: exampleHostKey() },
   "kvmesh:index:Image": { path: "/var/lib/kvmesh/base.qcow2" },
   "kvmesh:index:Volume": { path: "/var/lib/kvmesh/disk.qcow2" },
   "kvmesh:index:BlockDevice": { path: "/dev/disk/by-id/device" },
   "kvmesh:index:Domain": { uuid: "0b6f0f3c-0000-4000-8000-000000000001" },
-  "kvmesh:index:Evidence": {
-    record: {
-      takenAt: "2026-11-22T06:00:00.000Z",
-      verdict: "pass",
-      values: [
-        { id: "steal", measured: 0.1, unit: "%" },
-        { id: "fsync-p50-1", measured: 0.4, unit: "ms" },
-        { id: "fsync-p99-1", measured: 1.25, unit: "ms" },
-      ],
-    },
-    digest: "sha256:00",
-  },
+  "kvmesh:index:Preflight": { record },
+  "kvmesh:index:Evidence": { record, digest: "sha256:00" },
 };
 
 /** What NodeLayer declares for a stack, and the layer itself. */

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { canonicalJson, digestOf } from "../../provider/evidence/digest";
 import { evidenceKind, outdated } from "../../provider/evidence/kind";
+import { preflightKind } from "../../provider/evidence/preflight";
 import type { EvidenceOutputs } from "../../provider/evidence/schema";
 import { evidenceIn, evidenceTable } from "../../tools/evidence";
 import { evidenceInputs, fioReport, production } from "../support/evidence-inputs";
@@ -73,7 +74,8 @@ describe("evidence: of an existing machine", () => {
       machine.command("fio", `[ "$1" = --version ] && { echo fio-3.39; exit; }\necho '${fioReport(20.1, 24.5, 49)}'`);
       const plan = { maxStealPercent: 100, vcpus: 2 };
       const ctx = testContext(machine);
-      const error = await evidenceKind.create(ctx, evidenceInputs({ ...plan, owner: production, vcpus: 4 })).then(
+      const { maxAgeSeconds: _, ...unfit } = evidenceInputs({ ...plan, owner: production, vcpus: 4 });
+      const error = await preflightKind.create(ctx, unfit).then(
         () => expect.fail("accepted"),
         (reason: unknown) => reason as Error,
       );
