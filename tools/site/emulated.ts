@@ -15,7 +15,7 @@ import {
   STORAGE,
 } from "./machines";
 import { removeCgroups, type Recorder, type RunningMachine } from "./namespaces";
-import { chooseSubnet, linkIsOurs, removeLink, siteNetwork, type Subnet } from "./network";
+import { chooseSubnet, hostAddress, linkIsOurs, machineAddress, removeLink, siteNetwork, type Subnet } from "./network";
 import { ensureNodeRoot } from "./node-root";
 import { siteDir } from "./paths";
 import { end, isAlive } from "./processes";
@@ -45,8 +45,12 @@ export async function emulatedUp(report: Report, options: SiteOptions): Promise<
   report("starting the emulated KVM host and the machine beside it");
   const started = Date.now();
   const { machine: kvmHost, subnet } = await startFirst(state, options);
-  await startExisting(node, state.cgroups[1]!, kvmHost, subnet, recordIn(state));
-  const endpoints = { [HOST]: await endpointOf(HOST, subnet), [EXISTING]: await endpointOf(EXISTING, subnet) };
+  const existing = { name: EXISTING, address: machineAddress(subnet), root: node, cgroup: state.cgroups[1]! };
+  await startExisting(existing, kvmHost, subnet, recordIn(state));
+  const endpoints = {
+    [HOST]: await endpointOf(HOST, hostAddress(subnet)),
+    [EXISTING]: await endpointOf(EXISTING, machineAddress(subnet)),
+  };
   const identityFile = (await clientKey()).file;
   writeSshFiles(siteDir(), identityFile, endpoints);
   await waitForSsh(siteDir(), HOST, endpoints[HOST], SSH_MS, report);
@@ -74,7 +78,7 @@ export async function emulatedHostUp(report: Report): Promise<HostOnly> {
   const state = await wantedState(report, () => Promise.resolve(undefined));
   const running = isRunning(state);
   const { subnet } = running ? { subnet: state.subnet! } : await startFirst(state, {});
-  const endpoint = await endpointOf(HOST, subnet);
+  const endpoint = await endpointOf(HOST, hostAddress(subnet));
   const identityFile = (await clientKey()).file;
   if (!running) {
     writeSshFiles(siteDir(), identityFile, { [HOST]: endpoint });

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { ensureKey } from "./keys";
 import { startMachine, type Recorder, type RunningMachine } from "./namespaces";
-import { hostAddress, ip, machineAddress, markLink, ownAddress, siteNetwork, type Subnet } from "./network";
+import { hostAddress, ip, markLink, ownAddress, siteNetwork, type Subnet } from "./network";
 import { siteDir } from "./paths";
 import { run } from "./run";
 import { machineKubelet } from "./settings";
@@ -22,14 +22,14 @@ export async function clientKey(): Promise<{ readonly file: string; readonly pub
 }
 
 /** Where a machine's SSH server will be, with the host key that is pinned for it. */
-export async function endpointOf(name: string, subnet: Subnet): Promise<SiteEndpoint> {
-  const address = name === HOST ? hostAddress(subnet) : machineAddress(subnet);
+export async function endpointOf(name: string, address: string): Promise<SiteEndpoint> {
   return { address, port: 22, user: "root", hostKey: await ensureKey(hostKeyPath(name)) };
 }
 
 const hostKeyPath = (name: string): string => path.join(siteDir(), "hostkeys", name);
 
-async function loginFiles(name: string): Promise<Record<string, string>> {
+/** What a machine's init needs of keys, for /run/site. */
+export async function loginFiles(name: string): Promise<Record<string, string>> {
   await ensureKey(hostKeyPath(name));
   return {
     authorized_keys: `${(await clientKey()).publicKey} kvmesh\n`,
@@ -74,63 +74,88 @@ export async function connectHost(host: RunningMachine, subnet: Subnet): Promise
   return true;
 }
 
-/** The machine that exists already: a node root at native speed, with a cable to the host's bridge. */
+/** A machine that exists already (row A11), on a node root. */
+export interface ExistingMachine {
+  /** In messages, in ssh_config, its host name and its cable at the bridge: at most 15 characters. */
+  readonly name: string;
+  readonly address: string;
+  /** The read-only node root in the cache. */
+  readonly root: string;
+  readonly cgroup: string;
+  /** False: the disk of /var/lib/etcd is not mounted at this start, and an empty folder stands there. Default true. */
+  readonly etcdDisk?: boolean;
+}
+
+/** Starts a node root at native speed, with a cable to the bridge of `host`. */
 export async function startExisting(
-  root: string,
-  cgroup: string,
+  existing: ExistingMachine,
   host: RunningMachine,
   subnet: Subnet,
   record: Recorder,
-): Promise<void> {
-  const dir = path.join(siteDir(), EXISTING);
+): Promise<RunningMachine> {
+  const { name, address, root } = existing;
+  const dir = path.join(siteDir(), name);
   await copyOnce(path.join(root, "var/lib/containerd"), path.join(dir, "keep/containerd"));
+  const keep = { containerd: "/var/lib/containerd", kubelet: "/var/lib/kubelet", log: "/var/log" };
   const description = {
-    name: EXISTING,
+    name,
     dir,
     lower: root,
     init: "node-init.sh",
-    keep: { containerd: "/var/lib/containerd", kubelet: "/var/lib/kubelet", etcd: "/var/lib/etcd", log: "/var/log" },
+    keep: existing.etcdDisk === false ? keep : { ...keep, etcd: "/var/lib/etcd" },
     devices: ["kmsg", "net/tun"],
-    cgroup,
+    cgroup: existing.cgroup,
     files: {
-      hostname: `${EXISTING}\n`,
-      address: `${machineAddress(subnet)}\n`,
+      hostname: `${name}\n`,
+      address: `${address}\n`,
       nameservers: siteNetwork(subnet, BRIDGE)
         .nameservers.map((server) => `${server}\n`)
         .join(""),
       "kubelet.yaml": machineKubelet(),
-      ...(await loginFiles(EXISTING)),
+      ...(await loginFiles(name)),
     },
   };
   const machine = await startMachine(description, record);
+  await plugIn(machine, { name, address }, host, subnet);
+  return machine;
+}
+
+/** Gives a machine its eth0, with the other end at the bridge of `host`. */
+export async function plugIn(
+  machine: RunningMachine,
+  { name, address }: Pick<ExistingMachine, "name" | "address">,
+  host: RunningMachine,
+  subnet: Subnet,
+): Promise<void> {
   const [inside, outside] = [machine.init.pid, host.init.pid];
-  await ip([
-    "link",
-    "add",
-    "eth0",
-    "netns",
-    String(inside),
-    "type",
-    "veth",
-    "peer",
-    "name",
-    EXISTING,
-    "netns",
-    String(outside),
-  ]);
-  await ip(["link", "set", EXISTING, "master", BRIDGE, "up"], outside);
+  const here = ["link", "add", "eth0", "netns", String(inside), "type", "veth"];
+  await ip([...here, "peer", "name", name, "netns", String(outside)]);
+  await ip(["link", "set", name, "master", BRIDGE, "up"], outside);
   await ip(["link", "set", "lo", "up"], inside);
-  await ip(["addr", "add", `${machineAddress(subnet)}/24`, "dev", "eth0"], inside);
+  await ip(["addr", "add", `${address}/24`, "dev", "eth0"], inside);
   await ip(["link", "set", "eth0", "up"], inside);
   await ip(["route", "add", "default", "via", hostAddress(subnet)], inside);
 }
 
-/** The images that stand in the root, in a folder of the machine's own: overlayfs can't hold containerd's overlays. */
+/**
+ * The images that stand in the root, in a folder of the machine's own: overlayfs can't hold containerd's overlays. Layers and
+ * blobs are only ever read or removed, so that hard links do where both are on one file system; the databases are written.
+ */
 async function copyOnce(from: string, to: string): Promise<void> {
   if (fs.existsSync(to)) return;
   const partial = `${to}.partial`;
   fs.mkdirSync(path.dirname(to), { recursive: true });
   fs.rmSync(partial, { recursive: true, force: true });
-  await run("cp", ["--archive", "--reflink=auto", from, partial]);
+  const linked = await run("cp", ["--archive", "--link", from, partial], { allowFailure: true });
+  if (linked.code === 0) {
+    const databases = await run("find", [partial, "-name", "*.db", "-type", "f"]);
+    for (const file of databases.stdout.split("\n").filter((line) => line !== "")) {
+      await run("cp", ["--archive", file, `${file}.own`]);
+      fs.renameSync(`${file}.own`, file);
+    }
+  } else {
+    fs.rmSync(partial, { recursive: true, force: true });
+    await run("cp", ["--archive", "--reflink=auto", from, partial]);
+  }
   fs.renameSync(partial, to);
 }

@@ -13,7 +13,7 @@ export interface NamespaceMachine {
   readonly dir: string;
   /** The read-only root in the cache. */
   readonly lower: string;
-  /** Its init in scripts/. */
+  /** Its init: a file in scripts/, or an absolute path. */
   readonly init: string;
   /** name → path inside: real folders, not overlaid. */
   readonly keep: Readonly<Record<string, string>>;
@@ -50,7 +50,7 @@ export async function startMachine(machine: NamespaceMachine, record: Recorder):
     fs.mkdirSync(inDir(name), { mode: 0o700 });
   }
   for (const script of [machine.init, "services.sh", "systemctl.sh"]) {
-    fs.copyFileSync(path.join(scriptsDir(), script), inDir(`site/${script === machine.init ? "init.sh" : script}`));
+    fs.copyFileSync(path.resolve(scriptsDir(), script), inDir(`site/${script === machine.init ? "init.sh" : script}`));
   }
   for (const [name, content] of Object.entries(machine.files))
     fs.writeFileSync(inDir(`site/${name}`), content, { mode: 0o600 });

@@ -1,0 +1,3 @@
+module kvmesh.local/simulated-node
+
+go 1.26
