@@ -3,7 +3,7 @@ import { Any } from "google-protobuf/google/protobuf/any_pb";
 import { ErrorResourceInitFailed } from "@pulumi/pulumi/proto/provider_pb";
 import { Status } from "@pulumi/pulumi/proto/status_pb";
 import { PartialError, UserError } from "./kind";
-import { toStruct } from "./values";
+import { markIncomplete, toStruct } from "./values";
 import type { Properties } from "./values";
 
 export interface Failure {
@@ -16,6 +16,8 @@ export interface Failure {
 export interface Inputs {
   readonly values: Properties;
   readonly secrets: Iterable<string>;
+  /** Outputs from before an update, which its failure does not take away. */
+  readonly outputs?: Properties;
 }
 
 /**
@@ -34,7 +36,9 @@ export function failureOf(error: unknown, inputs?: Inputs): Failure {
 
 /** The engine records id and properties when it finds this message in the error's details. */
 function partial(error: PartialError, inputs?: Inputs): Failure {
-  const properties = toStruct({ ...inputs?.values, ...error.outputs }, inputs?.secrets);
+  const properties = markIncomplete(
+    toStruct({ ...inputs?.outputs, ...inputs?.values, ...error.outputs }, inputs?.secrets),
+  );
   const detail = new ErrorResourceInitFailed();
   detail.setId(error.id);
   detail.setProperties(properties);

@@ -4,13 +4,14 @@ import * as rpc from "@pulumi/pulumi/proto/provider_pb";
 import type { Transport } from "../transport/transport";
 import { Calls } from "./calls";
 import { EngineLog } from "./engine-log";
+import type { Inputs } from "./errors";
 import { UNKNOWN, UserError } from "./kind";
 import type { AnyKind, Change, CheckFailure, Context } from "./kind";
 import { packageSchema } from "./schema";
 import { parseSettings } from "./settings";
 import type { Settings } from "./settings";
-import { fromStruct, toStruct } from "./values";
-import type { Properties } from "./values";
+import { fromStruct, markIncomplete, toStruct } from "./values";
+import type { Properties, Unwrapped } from "./values";
 import { Failed } from "./failed";
 
 /** What of a request says which resource it is about. */
@@ -108,9 +109,12 @@ export class Plugin {
 
   diff(request: rpc.DiffRequest): rpc.DiffResponse {
     const kind = this.kind(request);
-    const changes = kind.diff(fromStruct(request.getOlds()).values, fromStruct(request.getNews()).values);
+    const olds = fromStruct(request.getOlds());
+    const changes = kind.diff(olds.values, fromStruct(request.getNews()).values);
     this.explain(request.getUrn(), changes);
-    return diffResponse(changes, kind.deleteBeforeReplace ?? false);
+    const goesOn = isIncomplete(kind, olds) && !changes.some(({ effect }) => effect === "replace");
+    if (goesOn) this.log.info(request.getUrn(), "an earlier run did not finish it: this one goes on");
+    return diffResponse(changes, kind.deleteBeforeReplace ?? false, goesOn);
   }
 
   async create(request: rpc.CreateRequest): Promise<rpc.CreateResponse> {
@@ -123,7 +127,7 @@ export class Plugin {
       response.setProperties(toStruct({ ...inputs.values, ...unknown }, secrets));
       return response;
     }
-    return this.recordPartial(inputs.values, secrets, async () => {
+    return this.recordPartial({ values: inputs.values, secrets }, async () => {
       const { id, outputs } = await this.call(request, request.getTimeout(), (ctx) => kind.create(ctx, inputs.values));
       response.setId(id);
       response.setProperties(toStruct({ ...inputs.values, ...outputs }, secrets));
@@ -147,9 +151,9 @@ export class Plugin {
     const outputs = Object.keys(kind.outputs ?? {});
     const seenInputs = Object.fromEntries(Object.entries(seen.inputs).filter(([name]) => !outputs.includes(name)));
     response.setInputs(toStruct(seenInputs, secretInputs));
-    response.setProperties(
-      toStruct({ ...seen.inputs, ...seen.outputs }, [...secretInputs, ...(kind.secretOutputs ?? [])]),
-    );
+    const outcome = toStruct({ ...seen.inputs, ...seen.outputs }, [...secretInputs, ...(kind.secretOutputs ?? [])]);
+    // Looking at what a failed run left does not finish it.
+    response.setProperties(state.incomplete ? markIncomplete(outcome) : outcome);
     return response;
   }
 
@@ -163,18 +167,19 @@ export class Plugin {
     const changes = kind.diff(olds.values, news.values);
     const response = new rpc.UpdateResponse();
     const kept = outputsOf(olds.values, news.values, kind);
+    const incomplete = isIncomplete(kind, olds);
     if (request.getPreview()) {
-      const volatile = Object.entries(kind.outputs ?? {}).filter(([, how]) => how === "volatile");
+      const volatile = Object.entries(kind.outputs ?? {}).filter(([, how]) => incomplete || how === "volatile");
       const unknown = Object.fromEntries(volatile.map(([name]) => [name, UNKNOWN]));
       response.setProperties(toStruct({ ...kept, ...unknown, ...news.values }, secrets));
       return response;
     }
-    // A host that got another address, or a renamed setting, changes nothing on the machine.
-    if (changes.length > 0 && changes.every((change) => change.effect === "record")) {
+    // A host that got another address, or a renamed setting, changes nothing on the machine. What was never finished is not there to be kept.
+    if (!incomplete && changes.length > 0 && changes.every((change) => change.effect === "record")) {
       response.setProperties(toStruct({ ...kept, ...news.values }, secrets));
       return response;
     }
-    return this.recordPartial(news.values, secrets, async () => {
+    return this.recordPartial({ values: news.values, secrets, outputs: kept }, async () => {
       const outputs = await this.call(request, request.getTimeout(), (ctx) =>
         kind.update(ctx, request.getId(), olds.values, news.values),
       );
@@ -217,11 +222,11 @@ export class Plugin {
   }
 
   /** A failure that left something half made carries the inputs, so that the engine records it. */
-  private async recordPartial<T>(values: Properties, secrets: readonly string[], run: () => Promise<T>): Promise<T> {
+  private async recordPartial<T>(call: Inputs, run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (error) {
-      throw new Failed(error, { values, secrets });
+      throw new Failed(error, call);
     }
   }
 
@@ -255,11 +260,21 @@ function checked(inputs: Properties, secrets: Iterable<string>, failures: readon
   return response;
 }
 
-function diffResponse(changes: readonly Change[], deleteBeforeReplace: boolean): rpc.DiffResponse {
+/**
+ * Whether an earlier create or update failed half-way. The engine calls it an ordinary update then, whatever changed; a state without what
+ * only a finished create can know says the same, even when a refresh has cleared the engine's own note of the failure.
+ */
+function isIncomplete(kind: AnyKind, olds: Unwrapped): boolean {
+  const lasting = Object.entries(kind.outputs ?? {}).filter(([, how]) => how === "stable");
+  return olds.incomplete || lasting.some(([name]) => (olds.values[name] ?? undefined) === undefined);
+}
+
+/** `goesOn`: an update is needed though no input changed. */
+function diffResponse(changes: readonly Change[], deleteBeforeReplace: boolean, goesOn: boolean): rpc.DiffResponse {
   const { DIFF_NONE, DIFF_SOME } = rpc.DiffResponse.DiffChanges;
   const { UPDATE, UPDATE_REPLACE } = rpc.PropertyDiff.Kind;
   const response = new rpc.DiffResponse();
-  response.setChanges(changes.length === 0 ? DIFF_NONE : DIFF_SOME);
+  response.setChanges(changes.length === 0 && !goesOn ? DIFF_NONE : DIFF_SOME);
   response.setHasdetaileddiff(true);
   response.setDiffsList([...new Set(changes.map((change) => topLevel(change.property)))]);
   const replacing = changes.filter((change) => change.effect === "replace");

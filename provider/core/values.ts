@@ -13,7 +13,12 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 export interface Unwrapped {
   readonly values: Properties;
   readonly secrets: ReadonlySet<string>;
+  /** A create or update failed half-way and was recorded so. */
+  readonly incomplete: boolean;
 }
+
+/** Internal to the engine and to us by its underscores: shown to nobody, given to no handler. */
+const INCOMPLETE = "__incomplete";
 
 export function isObject(value: unknown): value is Properties {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -28,12 +33,18 @@ export function without<T extends object, K extends keyof T & string>(value: T, 
 export function fromStruct(struct: Struct | undefined): Unwrapped {
   const secrets = new Set<string>();
   const values: Properties = {};
-  for (const [name, value] of Object.entries(struct?.toJavaScript() ?? {})) {
+  const plain = struct?.toJavaScript() ?? {};
+  for (const [name, value] of Object.entries(plain)) {
     // Added by SDKs that fill in defaults themselves; no property of ours.
     if (name.startsWith("__")) continue;
     values[name] = unwrap(value, () => secrets.add(name));
   }
-  return { values, secrets };
+  return { values, secrets, incomplete: plain[INCOMPLETE] === true };
+}
+
+/** Notes in a state that its resource is half made, until a create or update succeeds. */
+export function markIncomplete(struct: Struct): Struct {
+  return Struct.fromJavaScript({ ...struct.toJavaScript(), [INCOMPLETE]: true });
 }
 
 /**
