@@ -24,10 +24,13 @@ export interface HostFacts {
   readonly cpus: readonly CpuFacts[];
   /** Logical CPUs taken from the scheduler by kernel arguments. */
   readonly isolatedCpus: readonly number[];
-  /** Total memory in bytes, by NUMA node. */
+  /** Total memory in bytes, by NUMA node; nodes without memory are not in it. What decides: docs/decisions/0110. */
   readonly memory: readonly { readonly node: number; readonly bytes: number }[];
-  /** What the kernel could give away when it was probed, in bytes (MemAvailable). For people: the ledger counts promises, not use. */
-  readonly availableMemory: number;
+  /**
+   * What the kernel could give away when it was probed, in bytes (MemAvailable); null: it didn't say. For people: the ledger
+   * counts promises, not use.
+   */
+  readonly availableMemory: number | null;
   /** Free or used hugepages configured on the host. */
   readonly hugepages: readonly { readonly node: number; readonly sizeBytes: number; readonly count: number }[];
   readonly disks: readonly DiskFacts[];
@@ -37,8 +40,8 @@ export interface HostFacts {
   readonly thinPools: readonly ThinPoolFacts[];
   /** Machines on the host that kvmesh did not make, running or not: their cores and memory are not ours. */
   readonly foreign: readonly ForeignMachine[];
-  /** Steal of the host itself, in percent, over the probe's window. */
-  readonly stealPercent: number;
+  /** Steal of the host itself, in percent, over the probe's window; null: it couldn't be measured. For people. */
+  readonly stealPercent: number | null;
 }
 
 export interface CpuFacts {
@@ -117,7 +120,7 @@ const schema = z.strictObject({
   cpus: z.array(z.strictObject({ cpu: whole, core: whole, socket: whole, node: whole })).min(1),
   isolatedCpus: z.array(whole),
   memory: z.array(z.strictObject({ node: whole, bytes: size })).min(1),
-  availableMemory: whole,
+  availableMemory: whole.nullable(),
   hugepages: z.array(z.strictObject({ node: whole, sizeBytes: size, count: whole })),
   disks: z.array(
     z.strictObject({
@@ -158,7 +161,7 @@ const schema = z.strictObject({
       hugepageBytes: size.optional(),
     }),
   ),
-  stealPercent: z.number().min(0).max(100),
+  stealPercent: z.number().min(0).max(100).nullable(),
 });
 
 /** Facts from a parsed JSON file; throws one ConfigError with everything that is wrong in it. */
@@ -190,8 +193,9 @@ export function checkFacts(
 }
 
 /**
- * What no real host says of itself, and what placement would go wrong by. Figures of memory are not held against each
- * other: kernels that initialise memory as it is used show less of it on a node than in all, or than is free.
+ * What no probe writes and placement would go wrong by: somebody has edited the file. Figures of memory are not held against
+ * each other: kernels that initialise memory as it is used show less of it on a node than in all, or than is free
+ * (docs/decisions/0110).
  */
 function contradictions(facts: HostFacts, base: Path): Problem[] {
   const problems: Problem[] = [];
@@ -200,35 +204,47 @@ function contradictions(facts: HostFacts, base: Path): Problem[] {
   const seen = new Set<number>();
   const coreNode = new Map<string, number>();
   facts.cpus.forEach((cpu, i) => {
-    if (seen.has(cpu.cpu)) fail(["cpus", i, "cpu"], cpu.cpu, "this CPU is listed twice");
+    if (seen.has(cpu.cpu)) fail(["cpus", i, "cpu"], cpu.cpu, "this CPU is listed twice: probe the host again");
     seen.add(cpu.cpu);
     const core = `${cpu.socket}/${cpu.core}`;
     const node = coreNode.get(core) ?? cpu.node;
     coreNode.set(core, node);
     if (node === cpu.node) return;
-    const message = `siblings of socket ${cpu.socket}, core ${cpu.core} are on NUMA nodes ${node} and ${cpu.node}`;
+    const message = `siblings of socket ${cpu.socket}, core ${cpu.core} are on NUMA nodes ${node} and ${cpu.node}: probe the host again`;
     fail(["cpus", i, "node"], cpu.node, message);
   });
-  const known = (path: Path, cpus: readonly number[]): void =>
-    cpus.forEach((cpu, i) => {
-      if (!seen.has(cpu)) fail([...path, i], cpu, "the host has no such CPU");
-    });
-  known(["isolatedCpus"], facts.isolatedCpus);
   const nodes = new Set<number>();
   facts.memory.forEach(({ node }, i) => {
-    if (nodes.has(node)) fail(["memory", i, "node"], node, "this node is listed twice");
+    if (nodes.has(node)) fail(["memory", i, "node"], node, "this node is listed twice: probe the host again");
     nodes.add(node);
   });
   facts.foreign.forEach((machine, i) => {
-    known(["foreign", i, "cpus"], machine.cpus);
+    machine.cpus.forEach((cpu, c) => {
+      if (!seen.has(cpu)) fail(["foreign", i, "cpus", c], cpu, "the host has no such CPU: probe it again");
+    });
     if (machine.floating > machine.vcpus)
-      fail(["foreign", i, "floating"], machine.floating, `the machine has ${machine.vcpus} vCPUs`);
+      fail(
+        ["foreign", i, "floating"],
+        machine.floating,
+        `the machine has ${machine.vcpus} vCPUs: probe the host again`,
+      );
   });
   if (["lxc", "lxc-libvirt", "openvz"].includes(facts.virtualization) && facts.accelerator === "kvm") {
     const message = "a container is no KVM host: rent a machine whose kernel is its own";
     fail(["virtualization"], facts.virtualization, message);
   }
   return problems;
+}
+
+/**
+ * NUMA nodes whose memory machines get: those that have CPUs, too. What has none is an accelerator's memory or a slower kind.
+ * Only where no node has both, it is all that have memory.
+ */
+export function nodesForMachines({ cpus, memory }: Pick<HostFacts, "cpus" | "memory">): ReadonlySet<number> {
+  const withCpus = new Set(cpus.map(({ node }) => node));
+  const all = memory.map(({ node }) => node);
+  const both = all.filter((node) => withCpus.has(node));
+  return new Set(both.length > 0 ? both : all);
 }
 
 /** "libvirt and QEMU", where the probe found neither; undefined: the host has both. */

@@ -1,4 +1,4 @@
-import { missingSoftware, type HostFacts } from "./facts";
+import { missingSoftware, nodesForMachines, type HostFacts } from "./facts";
 import type { HostSpec } from "./spec";
 import { formatBytes, formatCpuSet, type Bytes } from "./units";
 
@@ -6,9 +6,10 @@ import { formatBytes, formatCpuSet, type Bytes } from "./units";
 export function hugepagesOf({ facts, prepare }: Pick<HostSpec, "facts" | "prepare">): HostFacts["hugepages"] {
   const planned = prepare?.hugepages;
   if (planned === undefined) return facts.hugepages;
+  const nodes = [...nodesForMachines(facts)];
   return [
     ...facts.hugepages.filter(({ sizeBytes }) => sizeBytes !== planned.size),
-    ...facts.memory.map(({ node }) => ({ node, sizeBytes: planned.size, count: planned.count })),
+    ...nodes.map((node) => ({ node, sizeBytes: planned.size, count: planned.count })),
   ];
 }
 

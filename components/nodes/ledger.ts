@@ -1,3 +1,4 @@
+import { nodesForMachines } from "../../config/facts";
 import { hugepagesOf } from "../../config/preparation";
 import type { HostSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
@@ -7,6 +8,8 @@ export interface HostLedger {
   readonly host: HostSpec;
   /** In the order of their numbers. */
   readonly nodes: readonly NodeLedger[];
+  /** How many threads its cores have, most first: two kinds on a hybrid processor, or where siblings are offline. */
+  readonly threads: readonly number[];
   controlPlanes: number;
   /** Pool → machines of it on this host. */
   readonly machinesOf: Map<string, number>;
@@ -16,6 +19,8 @@ interface NodeLedger {
   readonly node: number;
   /** In the order of their first CPU. */
   free: readonly Core[];
+  /** Without it, machines on its cores have memory of other nodes. */
+  readonly hasMemory: boolean;
   /** Bytes that machines may have in all. */
   readonly memory: number;
   /** Bytes left. */
@@ -52,14 +57,18 @@ export function ledgerOf(host: HostSpec): HostLedger {
     cores.set(key, entry);
   }
   const free = [...cores.values()].filter((core) => !core.cpus.some((cpu) => kept.has(cpu)));
+  const home = nodesForMachines(facts);
   const numbers = new Set([...facts.cpus.map((cpu) => cpu.node), ...facts.memory.map((memory) => memory.node)]);
   const nodes = [...numbers]
     .sort((a, b) => a - b)
     .map((node) => {
-      const memory = hugepages === undefined ? plainMemory(host, node) : hugeMemory(host, node, hugepages);
-      return { node, free: free.filter((core) => core.node === node), memory, freeMemory: memory };
+      const hasMemory = home.has(node);
+      const all = hugepages === undefined ? plainMemory(host, node) : hugeMemory(host, node, hugepages);
+      const memory = hasMemory ? all : 0;
+      return { node, free: free.filter((core) => core.node === node), hasMemory, memory, freeMemory: memory };
     });
-  return { host, nodes, controlPlanes: 0, machinesOf: new Map() };
+  const threads = [...new Set([...cores.values()].map((core) => core.cpus.length))].sort((a, b) => b - a);
+  return { host, nodes, threads, controlPlanes: 0, machinesOf: new Map() };
 }
 
 function plainMemory(host: HostSpec, node: number): number {
@@ -90,7 +99,7 @@ export function foreignMemory({ facts }: HostSpec, node: number, pageSize: numbe
   for (const { cpus, floating, nodes, memoryBytes, hugepageBytes } of facts.foreign) {
     if (hugepageBytes !== pageSize) continue;
     const pinned = floating === 0 ? [...new Set(cpus.map((cpu) => nodeOf.get(cpu)!))] : [];
-    const all = facts.memory.map((memory) => memory.node);
+    const all = [...nodesForMachines(facts)];
     const on = [nodes, pinned, all].find((list) => bytesOf(list) > 0) ?? [];
     if (on.includes(node)) total += Math.ceil((memoryBytes * bytesOf([node])) / bytesOf(on));
   }

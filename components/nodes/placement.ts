@@ -8,9 +8,10 @@ import { coresOf, freeReport, ledgerOf, type HostLedger, type Core } from "./led
  * How it decides, for each machine that has no place yet, control planes first, then the widest, then by pool and index:
  *   1. hosts on which it fits, on one NUMA node if that can be, else over several;
  *   2. a control plane goes where the fewest control planes are;
- *   3. a place on one NUMA node goes before a place over several;
+ *   3. a place on one NUMA node goes before a place over several, and both before one on a node without memory;
  *   4. a worker goes where the fewest of its pool are; then the host with most free cores; then the first by name;
- *   5. on the host, the NUMA node with the fewest free cores that still holds it, so that wide gaps stay wide.
+ *   5. on the host, the NUMA node with the fewest free cores that still holds it, so that wide gaps stay wide;
+ *      and there cores of one kind, those with most threads first, before a mixture.
  *
  * What has a place keeps it: `placed` is what the state says is leased already (memory.ts), and such a machine keeps its
  * cores as long as they exist and its memory still fits beside them; with fewer vCPUs it keeps the first of them, with
@@ -41,7 +42,7 @@ export interface Placement {
   readonly vcpuPins: readonly number[];
   /** Whole physical cores: every sibling of every core in vcpuPins. */
   readonly cpus: CpuSet;
-  /** The one NUMA node of all its cores; undefined over several, and for `shared`. */
+  /** The one NUMA node of all its cores; undefined over several, for `shared`, and where that node has no memory. */
   readonly numaNode?: number;
 }
 
@@ -143,11 +144,16 @@ function rankOf({ ledger, cores }: Fit, request: MachineRequest): readonly numbe
   const memory = ledger.nodes.reduce((sum, node) => sum + node.freeMemory, 0);
   return [
     request.role === "control-plane" ? ledger.controlPlanes : 0,
-    nodes,
+    nodes + (farFrom(ledger, cores) ? 1 : 0),
     ledger.machinesOf.get(request.pool) ?? 0,
     -free,
     -memory,
   ];
+}
+
+/** Whether a core is on a node without memory. */
+function farFrom(ledger: HostLedger, cores: readonly Core[]): boolean {
+  return ledger.nodes.some(({ node, hasMemory }) => !hasMemory && cores.some((core) => core.node === node));
 }
 
 function nodesOf(cores: readonly Core[]): number {
@@ -166,15 +172,24 @@ function fitOn(ledger: HostLedger, request: MachineRequest): Fit | undefined {
     if (request.vcpus > ledger.host.facts.cpus.length) return undefined;
     return withMemory(ledger, [], request);
   }
-  const byTightness = [...ledger.nodes].sort((a, b) => a.free.length - b.free.length || a.node - b.node);
+  const near = ledger.nodes.filter(({ hasMemory }) => hasMemory);
+  return (
+    fitIn(near, ledger, request) ??
+    (near.length < ledger.nodes.length ? fitIn(ledger.nodes, ledger, request) : undefined)
+  );
+}
+
+/** On one of these nodes, else over several. */
+function fitIn(nodes: HostLedger["nodes"], ledger: HostLedger, request: MachineRequest): Fit | undefined {
+  const byTightness = [...nodes].sort((a, b) => a.free.length - b.free.length || a.node - b.node);
   for (const node of byTightness) {
-    const cores = coresFor(node.free, request.vcpus);
+    const cores = alikeFor(node.free, request.vcpus, ledger);
     const fit = cores && withMemory(ledger, cores, request);
     if (fit) return fit;
   }
   const roomiest = byTightness.reverse().filter((node) => node.free.length > 0);
-  for (let nodes = 2; nodes <= roomiest.length; nodes++) {
-    const cores = coresFor(inTurn(roomiest.slice(0, nodes).map((node) => node.free)), request.vcpus);
+  for (let count = 2; count <= roomiest.length; count++) {
+    const cores = alikeFor(inTurn(roomiest.slice(0, count).map((node) => node.free)), request.vcpus, ledger);
     const fit = cores && withMemory(ledger, cores, request);
     if (fit) return fit;
   }
@@ -185,6 +200,16 @@ function fitOn(ledger: HostLedger, request: MachineRequest): Fit | undefined {
 function inTurn<T>(lists: readonly (readonly T[])[]): readonly T[] {
   const longest = Math.max(...lists.map((list) => list.length));
   return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
+}
+
+/** Of cores of one kind while there are enough of them, those with most threads first: unlike ones make unlike vCPUs. */
+function alikeFor(free: readonly Core[], vcpus: number, { threads }: HostLedger): readonly Core[] | undefined {
+  const kinds = threads.length === 1 ? [] : threads.map((count) => free.filter((core) => core.cpus.length === count));
+  for (const kind of kinds) {
+    const cores = coresFor(kind, vcpus);
+    if (cores) return cores;
+  }
+  return coresFor(free, vcpus);
 }
 
 /** The first cores that hold so many vCPUs; undefined when these are too few. */
@@ -216,7 +241,7 @@ function take(request: MachineRequest, fit: Fit): Placement {
     host: ledger.host.name,
     vcpuPins: cpus.slice(0, request.vcpus),
     cpus: cpuSet(cpus),
-    numaNode: nodes.size === 1 ? cores[0]!.node : undefined,
+    numaNode: nodes.size === 1 && !farFrom(ledger, cores) ? cores[0]!.node : undefined,
   };
 }
 
@@ -232,22 +257,26 @@ function keep(request: MachineRequest, cpus: readonly number[], ledger: HostLedg
 function extend(request: MachineRequest, cpus: readonly number[], ledger: HostLedger): Fit | undefined {
   const own = coresOf(ledger, cpus) ?? [];
   const nodes = new Set(own.map((core) => core.node));
+  const kind = own[0]?.cpus.length;
   const beside = ledger.nodes
     .filter((node) => nodes.has(node.node))
-    .flatMap((node) => node.free.filter((core) => !own.includes(core)));
+    .flatMap((node) => node.free.filter((core) => !own.includes(core)))
+    .sort((a, b) => Number(a.cpus.length !== kind) - Number(b.cpus.length !== kind));
   const cores = coresFor([...own, ...beside], request.vcpus);
   return (cores && withMemory(ledger, cores, request)) ?? fitOn(ledger, request);
 }
 
 /**
  * Memory is taken where the cores are, from each NUMA node in proportion to them; from all nodes, in proportion to their
- * size, where vCPUs float. So it depends on nothing but the machine itself, and stays when others come and go.
+ * size, where vCPUs float or no node of the cores has memory. So it depends on nothing but the machine itself, and stays when others come and go.
  */
 function withMemory(ledger: HostLedger, cores: readonly Core[], request: MachineRequest): Fit | undefined {
-  const weights = ledger.nodes.map(({ node, memory }) =>
-    cores.length === 0 ? memory : cores.filter((core) => core.node === node).length,
+  const own = ledger.nodes.map(({ node, hasMemory }) =>
+    hasMemory ? cores.filter((core) => core.node === node).length : 0,
   );
+  const weights = own.some((count) => count > 0) ? own : ledger.nodes.map(({ memory }) => memory);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (total === 0) return undefined;
   const memory = new Map<number, number>();
   for (const [i, { node, freeMemory }] of ledger.nodes.entries()) {
     const part = Math.ceil((request.memory * weights[i]!) / total);

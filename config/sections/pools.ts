@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { declared, fail, type Draft, type Findings } from "../draft";
 import { endpoint, location } from "../endpoint";
+import { nodesForMachines } from "../facts";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
 import { didYouMean } from "../problems";
@@ -260,7 +261,10 @@ function checkMemory(pool: CarvedPoolSpec, hosts: readonly HostSpec[], findings:
     const why = page > MIB ? ", the hugepages of its hosts" : "";
     fail(findings, at, formatBytes(pool.memory), `give a whole number of ${formatBytes(page)}${why}`);
   }
-  const memoryOf = (host: HostSpec) => host.facts.memory.reduce((sum, node) => sum + node.bytes, 0);
+  const memoryOf = ({ facts }: HostSpec): number => {
+    const nodes = nodesForMachines(facts);
+    return facts.memory.reduce((sum, { node, bytes }) => sum + (nodes.has(node) ? bytes : 0), 0);
+  };
   const largest = hosts.reduce((a, b) => (memoryOf(b) > memoryOf(a) ? b : a));
   if (pool.memory > memoryOf(largest)) {
     const gib = `${Math.floor(memoryOf(largest) / 2 ** 30)}GiB`;

@@ -78,22 +78,26 @@ export function parseProbe(machine: string, stdout: string, now: number): Invent
 }
 
 /**
- * Steal between two readings of /proc/stat's first line, in percent with one decimal.
- *
- * @throws UserError when they say nothing: no time has passed, or steal has become less, as some kernels count it after a migration.
+ * Steal between two readings of /proc/stat's first line, in percent with one decimal. Undefined where they say nothing: no
+ * time has passed, or steal has become less, as some kernels count it after a migration.
  */
-export function stealPercent(who: string, before: string, after: string): number {
+export function stealBetween(before: string, after: string): number | undefined {
   // user nice system idle iowait irq softirq steal; guest time is in user already.
   const read = (line: string): number[] => line.trim().split(/\s+/).slice(1, 9).map(Number);
   const [a, b] = [read(before), read(after)];
   const spent = b.map((ticks, i) => Math.max(0, ticks - (a[i] ?? 0)));
   const total = spent.reduce((sum, ticks) => sum + ticks, 0);
-  if (!(total > 0) || !((b[7] ?? NaN) >= (a[7] ?? NaN))) {
-    throw new UserError(
-      `${who}: /proc/stat says nothing about steal: it went from "${before.trim()}" to "${after.trim()}". Nothing is known of its CPUs: measure again`,
-    );
-  }
+  if (!(total > 0) || !((b[7] ?? NaN) >= (a[7] ?? NaN))) return undefined;
   return Math.round((1000 * (b[7]! - a[7]!)) / total) / 10;
+}
+
+/** The same where a verdict hangs on it. @throws UserError when the readings say nothing */
+export function stealPercent(who: string, before: string, after: string): number {
+  const percent = stealBetween(before, after);
+  if (percent !== undefined) return percent;
+  throw new UserError(
+    `${who}: /proc/stat says nothing about steal: it went from "${before.trim()}" to "${after.trim()}". Nothing is known of its CPUs: measure again`,
+  );
 }
 
 interface BlockDevice {

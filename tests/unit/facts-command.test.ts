@@ -107,6 +107,36 @@ describe("npm run facts, over SSH", () => {
     }
   });
 
+  it("says below a host's line what is odd on it, and refuses nothing for that", async () => {
+    const words = "#!/bin/sh\n";
+    const odd = await SimulatedHost.start({
+      commands: {
+        // Two CPUs, of which the second is on no NUMA node that is online.
+        lscpu: `${words}case "$*" in *-p*) printf '0,0,0,0\\n1,1,0,\\n' ;; *) echo 'Model name: Example' ;; esac\n`,
+        lsblk: `${words}echo 'lsblk: failed to initialize sysfs handler'\n`,
+        df: `${words}printf 'Size Avail\\n- -\\n'\n`,
+      },
+    });
+    const hosts = { d: { endpoint: odd.endpoint, location: { country: "NO" } } };
+    const config = { "kvmesh:ssh": { identityFile: odd.identityFile }, "kvmesh:hosts": hosts };
+    fs.writeFileSync(path.join(checkout, "Pulumi.odd.yaml"), stringify({ config }));
+    try {
+      expect(await run("--stack", "odd"), said.join("\n")).to.equal(0);
+      expect(said[0]).to.match(/^d: facts\/d\.json is not there; it is written now \(2 CPUs/);
+      expect(said.slice(1)).to.include.members([
+        "  warning: 1 of 2 CPUs are on no NUMA node that is online: they count as node 1",
+        '  warning: its disks are unknown: lsblk says "lsblk: failed to initialize sysfs handler"',
+        '  warning: the size of the file system of its storage folder is unknown: df says "- -"',
+      ]);
+      const facts = parseFacts(JSON.parse(fs.readFileSync(path.join(checkout, "facts/d.json"), "utf8")), "d.json");
+      expect(facts.disks).to.deep.equal([]);
+      expect(facts.memory.map(({ node }) => node)).to.deep.equal([0]);
+    } finally {
+      fs.rmSync(path.join(checkout, "Pulumi.odd.yaml"), { force: true });
+      await odd.stop();
+    }
+  });
+
   it("goes on with the other hosts when one fails, and ends with 2", async () => {
     const endpoint = { ...host.endpoint, port: 1 };
     declare({

@@ -74,10 +74,17 @@ describe("a probe's output", () => {
     expect(facts.disks.map(({ name }) => name)).to.deep.equal(["vda"]);
   });
 
-  it("of a host whose kernel initialises memory as it is used (recorded ten minutes after boot) has the smaller total", () => {
+  it("of a host whose kernel initialises memory as it is used (recorded ten minutes after boot) has all of it", () => {
     const facts = factsFromProbe("fresh", fixture("lazy-memory.txt"), ASKED);
-    expect(facts.memory).to.deep.equal([{ node: 0, bytes: 13461708 * 1024 }]);
-    expect(facts.availableMemory, "more than its node's total").to.equal(20470080 * 1024);
+    expect(facts.memory, "not the 13461708 KiB that its node shows").to.deep.equal([
+      { node: 0, bytes: 24684084 * 1024 },
+    ]);
+    expect(facts.availableMemory, "more than its node shows").to.equal(20470080 * 1024);
+    const unproven = fixture("lazy-memory.txt").replace(/@@ present\n.*\n/, "");
+    const smaller = factsFromProbe("fresh", unproven, ASKED).memory;
+    expect(smaller, "the smaller where nothing shows that it is no total").to.deep.equal([
+      { node: 0, bytes: 13461708 * 1024 },
+    ]);
   });
 
   const probed = (answers: Readonly<Record<string, string>>): HostFacts => {
@@ -122,6 +129,33 @@ describe("a probe's output", () => {
       "host osl1-a: its logical volumes can't be listed, `lvs` there says: WARNING: VG nvme is missing PV x.; Cannot process volume group nvme",
     );
     expect(probed({ volumes: "" }).thinPools, "no LVM").to.deep.equal([]);
+  });
+
+  it("is read where figures for people are missing, or are none", () => {
+    const warnings: string[] = [];
+    const answers = {
+      availableMemory: "",
+      isolated: "(null)",
+      virtualization: "",
+      stat1: "cpu 0 0 0 0 0 0 0 9",
+      disks: "",
+    };
+    const output = Object.entries(answers).reduce(
+      (text, [name, answer]) => text.replace(new RegExp(`@@ ${name}\\n[^@]*`), () => `@@ ${name}\n${answer}\n\n`),
+      fixture("two-sockets.txt"),
+    );
+    const facts = factsFromProbe("osl1-a", output, { ...ASKED, warn: (message) => warnings.push(message) });
+    const unknown = { availableMemory: null, stealPercent: null, isolatedCpus: [], virtualization: "unknown" };
+    expect(facts).to.deep.include({ ...unknown, disks: [] });
+    expect(warnings).to.deep.equal(["its /proc/stat says nothing about steal"]);
+    expect(probed({ isolated: "1-999" }).isolatedCpus, "only those that are online").to.have.length(127);
+  });
+
+  it("that lists no CPU, or other processors than x86-64, is refused with what to do", () => {
+    expect(() => probed({ cpus: "# CPU,Core,Socket,Node" })).to.throw("host osl1-a: `lscpu -p` lists no CPU there");
+    expect(() => probed({ architecture: "aarch64" })).to.throw(
+      "host osl1-a: its processors are aarch64, which is not supported: take an x86-64 host",
+    );
   });
 
   it("that was cut off names the host and the question", () => {
@@ -183,11 +217,6 @@ describe("a facts file", () => {
     ],
     ["with memory of a node twice", { ...small, memory: [...small.memory, small.memory[0]] }, /memory\[2\]\.node/],
     [
-      "with an isolated CPU that it has not",
-      { ...small, isolatedCpus: [99] },
-      /isolatedCpus\[0\]: found 99; the host has no such CPU/,
-    ],
-    [
       "of a container",
       { ...small, virtualization: "openvz" },
       /virtualization: found "openvz"; a container is no KVM host/,
@@ -205,6 +234,8 @@ describe("a facts file", () => {
   }
 
   const odd: readonly [string, Partial<HostFacts>][] = [
+    ["an isolated CPU that is offline", { isolatedCpus: [1, 99] }],
+    ["no figure of free memory and of steal", { availableMemory: null, stealPercent: null }],
     ["more memory free than there is", { availableMemory: 2 ** 50 }],
     ["hugepages that a node's total does not hold", { hugepages: [{ node: 1, sizeBytes: 2 ** 30, count: 9 }] }],
     ["hugepages on a node of which no total is known", { hugepages: [{ node: 2, sizeBytes: 2 ** 21, count: 1 }] }],

@@ -98,9 +98,10 @@ interface Refresh {
 async function refresh(host: HostToProbe, { checkout, transport, check, say }: Refresh): Promise<Outcome> {
   const file = path.join(checkout, host.factsFile);
   const before = savedFacts(file, host.factsFile);
+  const warnings: string[] = [];
   let facts: HostFacts;
   try {
-    facts = await probeHost(host.endpoint, host.storage, transport);
+    facts = await probeHost(host.endpoint, host.storage, transport, (message) => void warnings.push(message));
   } catch (error) {
     if (!(error instanceof UserError || error instanceof ConfigError)) throw error;
     say(`${host.name}: ${error.message}`);
@@ -111,6 +112,7 @@ async function refresh(host: HostToProbe, { checkout, transport, check, say }: R
     writeAtomically(file, formatFacts(facts));
   }
   say(`${host.name}: ${told(before, facts, host.factsFile, check)}`);
+  for (const warning of warnings) say(`  warning: ${warning}`);
   return "facts" in before && changedFacts(before.facts, facts).length === 0 ? "same" : "different";
 }
 
@@ -125,8 +127,8 @@ function savedFacts(file: string, name: string): { readonly facts: HostFacts } |
 }
 
 function told(before: ReturnType<typeof savedFacts>, facts: HostFacts, name: string, check: boolean): string {
-  const free = `${(facts.availableMemory / 2 ** 30).toFixed(1)} GiB free`;
-  const steal = facts.stealPercent > 1 ? `, ${facts.stealPercent} % steal` : "";
+  const free = facts.availableMemory === null ? "free memory unknown" : `${gib(facts.availableMemory)} free`;
+  const steal = (facts.stealPercent ?? 0) > 1 ? `, ${facts.stealPercent} % steal` : "";
   const missing = missingSoftware(facts);
   const bare = missing === undefined ? "" : `, no ${missing}: prepare.packages installs it (docs/hosts.md)`;
   const now = `${facts.cpus.length} CPUs, ${facts.accelerator}, ${free}${steal}, ${facts.foreign.length} machines of others${bare}`;
@@ -134,6 +136,10 @@ function told(before: ReturnType<typeof savedFacts>, facts: HostFacts, name: str
   const changes = changedFacts(before.facts, facts);
   if (changes.length === 0) return `nothing has changed since ${before.facts.probedAt} (${now})`;
   return `changed since ${before.facts.probedAt} (${now})\n${changes.map((change) => `  ${change}`).join("\n")}`;
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
 /** Written whole and flushed before it gets its name: a reader sees the old file or the new one. */

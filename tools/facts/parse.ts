@@ -1,18 +1,12 @@
-import {
-  FACTS_SCHEMA,
-  parseFacts,
-  type CpuFacts,
-  type DiskFacts,
-  type HostFacts,
-  type ThinPoolFacts,
-} from "../../config/facts";
-import { parseCpuSet } from "../../config/units";
+import { FACTS_SCHEMA, parseFacts, type DiskFacts, type HostFacts, type ThinPoolFacts } from "../../config/facts";
 import { UserError } from "../../provider/core/kind";
 import { reportFrom } from "../../provider/lvm/report";
 import { taggedFrom } from "../../provider/lvm/tags";
-import { stealPercent } from "../../provider/machine/probe";
+import { formatCpus, parseCpus } from "../../provider/libvirt/cpulist";
+import { stealBetween } from "../../provider/machine/probe";
 import { parseAnswers } from "../../provider/node/answers";
 import { foreignFrom, type HostCpus } from "./foreign";
+import { cpusFrom, memoryFrom, type Warn } from "./hardware";
 
 /** What was asked for beside the host itself. */
 export interface Asked {
@@ -20,10 +14,19 @@ export interface Asked {
   readonly storage: string;
   /** Time of the probe. */
   readonly now: Date;
+  /** Told what is odd on the host and stands in the way of nothing; default: nobody is. */
+  readonly warn?: Warn;
 }
 
-/** The probe's output as facts. Throws a UserError that names the host. */
-export function factsFromProbe(host: string, stdout: string, { storage, now }: Asked): HostFacts {
+/**
+ * The probe's output as facts. Refused, with a UserError that names the host, is only what placement would go wrong by, and
+ * what can't be a host at all; what is merely odd is told to `warn` (docs/decisions/0110).
+ */
+export function factsFromProbe(
+  host: string,
+  stdout: string,
+  { storage, now, warn = () => undefined }: Asked,
+): HostFacts {
   const answers = parseAnswers(stdout);
   const answer = (name: string): string => {
     const text = answers.get(name);
@@ -34,36 +37,83 @@ export function factsFromProbe(host: string, stdout: string, { storage, now }: A
     }
     return text;
   };
-  const totalMemory = Number(answer("totalMemory"));
-  const memory = lines(answers.get("memory")).map(([node, kib]) => ({ node: Number(node), bytes: Number(kib) * 1024 }));
-  const online = cpus(answer("cpus"));
-  const [storageBytes, storageAvailable] = answer("storage").split(/\s+/).map(Number);
-  const facts = {
+  refuseForeignProcessor(host, answer("architecture"));
+  const numbers = (name: string): number[][] => lines(answers.get(name)).map((fields) => fields.map(Number));
+  const memory = memoryFrom(
+    {
+      nodes: numbers("memory").map(([node = 0, kib = 0]) => ({ node, kib })),
+      present: new Map(numbers("present").map(([node = 0, kib = 0]) => [node, kib])),
+      totalKib: Number(answer("totalMemory")),
+    },
+    warn,
+  );
+  const online = cpusFrom(
+    answer("cpus"),
+    memory.map(({ node }) => node),
+    warn,
+  );
+  if (online.length === 0) throw new UserError(`host ${host}: \`lscpu -p\` lists no CPU there: see what it says`);
+  const numbersOnline = online.map(({ cpu }) => cpu);
+  const facts: HostFacts = {
     schema: FACTS_SCHEMA,
     probedAt: now.toISOString(),
     hostname: answer("hostname"),
     // Without QEMU a guest can't be tried: preparation does that once it has installed it.
     accelerator: ["started", "no qemu"].includes(answer("kvm")) ? "kvm" : "qemu",
-    virtualization: answer("virtualization"),
+    virtualization: answers.get("virtualization") || "unknown",
     ...software(host, answer("libvirt"), answer("qemu")),
     cpuModel: answers.get("model") ?? "",
     cpus: online,
-    isolatedCpus: [...parseCpuSet(answers.get("isolated") || "none")],
-    memory: memory.length > 0 ? memory : [{ node: 0, bytes: totalMemory * 1024 }],
-    availableMemory: Number(answer("availableMemory")) * 1024,
-    hugepages: lines(answers.get("hugepages"))
-      .map(([node, kib, count]) => ({ node: Number(node), sizeBytes: Number(kib) * 1024, count: Number(count) }))
+    // Arguments of the kernel may also name CPUs that are offline, or not there.
+    isolatedCpus: parseCpus(answers.get("isolated") ?? "").filter((cpu) => numbersOnline.includes(cpu)),
+    memory,
+    // Kernels before 3.14 don't say.
+    availableMemory: answers.get("availableMemory") ? Number(answers.get("availableMemory")) * 1024 : null,
+    hugepages: numbers("hugepages")
+      .map(([node = 0, kib = 0, count = 0]) => ({ node, sizeBytes: kib * 1024, count }))
       .filter((pages) => pages.count > 0),
-    disks: disks(answers.get("disks") ?? "", byId(answers.get("byId"))),
-    storage: { path: storage, bytes: storageBytes, availableBytes: storageAvailable },
+    disks: disks(answers.get("disks") ?? "", byId(answers.get("byId")), warn),
+    storage: { path: storage, ...room(answers.get("storage") ?? "", warn) },
     thinPools: thinPools(host, answers.get("volumes") ?? ""),
     foreign: foreign(host, answers.get("foreign"), {
-      cpus: online.map(({ cpu }) => cpu),
+      cpus: numbersOnline,
       defaultHugepageBytes: Number(answers.get("defaultHugepage") || 2048) * 1024,
     }),
-    stealPercent: stealPercent(`host ${host}`, answer("stat1"), answer("stat2")),
+    stealPercent: steal(answers.get("stat1") ?? "", answer("stat2"), warn),
   };
+  warnOfMemory(facts, warn);
   return parseFacts(facts, `the probe of host ${host}`);
+}
+
+/** `uname -m`. Machines are x86-64, as are the images that they boot. */
+function refuseForeignProcessor(host: string, architecture: string): void {
+  if (architecture === "x86_64") return;
+  throw new UserError(`host ${host}: its processors are ${architecture}, which is not supported: take an x86-64 host`);
+}
+
+function warnOfMemory({ cpus, memory }: HostFacts, warn: Warn): void {
+  const withCpus = new Set(cpus.map(({ node }) => node));
+  const far = memory.filter(({ node }) => !withCpus.has(node)).map(({ node }) => node);
+  if (far.length > 0 && far.length < memory.length)
+    warn(`NUMA nodes ${formatCpus(far)} have memory and no CPUs (an accelerator's, or CXL): machines get none of it`);
+  const bare = [...withCpus].filter((node) => !memory.some((entry) => entry.node === node));
+  if (bare.length > 0)
+    warn(`NUMA nodes ${formatCpus(bare)} have CPUs and no memory: a machine on them has its memory on other nodes`);
+}
+
+/** For people: on a computer that says nothing of it, or less than before (some do after they were moved), it is unknown. */
+function steal(before: string, after: string, warn: Warn): number | null {
+  const percent = stealBetween(before, after);
+  if (percent === undefined) warn("its /proc/stat says nothing about steal");
+  return percent ?? null;
+}
+
+/** `df`'s size and what is free; not all file systems say. */
+function room(text: string, warn: Warn): Pick<HostFacts["storage"], "bytes" | "availableBytes"> {
+  const [bytes = NaN, availableBytes = NaN] = text.split(/\s+/).map(Number);
+  if (bytes >= 0 && availableBytes >= 0) return { bytes, availableBytes };
+  warn(`the size of the file system of its storage folder is unknown: df says ${JSON.stringify(text)}`);
+  return { bytes: 0, availableBytes: 0 };
 }
 
 /** Versions by libvirt's own word; by QEMU's where there is no libvirt. "missing": it is not installed. */
@@ -86,17 +136,6 @@ function lines(text: string | undefined): string[][] {
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => line.trim().split(/\s+/));
-}
-
-/** `lscpu -p=CPU,CORE,SOCKET,NODE`: one line an online CPU; the node is empty on kernels without NUMA. */
-function cpus(text: string): CpuFacts[] {
-  return text
-    .split("\n")
-    .filter((line) => /^\d/.test(line))
-    .map((line) => {
-      const [cpu, core, socket, node] = line.split(",").map((field) => Number(field === "" ? "0" : field));
-      return { cpu: cpu!, core: core!, socket: socket!, node: node ?? 0 };
-    });
 }
 
 /** In the order of their names; one base64 word a machine. */
@@ -140,11 +179,20 @@ function byId(text: string | undefined): ReadonlyMap<string, string> {
   return names;
 }
 
+/** A stack file may name a disk that is not in the list; so without a list, preview can say less, and that is all. */
+function devicesOf(text: string, warn: Warn): readonly LsblkDevice[] {
+  if (text === "") return [];
+  try {
+    return (JSON.parse(text) as { readonly blockdevices?: readonly LsblkDevice[] }).blockdevices ?? [];
+  } catch {
+    warn(`its disks are unknown: lsblk says ${JSON.stringify(text.slice(0, 80))}`);
+    return [];
+  }
+}
+
 /** Disks that hold something; not loop devices, optical drives or zram. */
-function disks(text: string, links: ReadonlyMap<string, string>): DiskFacts[] {
-  if (!text.startsWith("{")) return [];
-  const { blockdevices } = JSON.parse(text) as { readonly blockdevices: readonly LsblkDevice[] };
-  return blockdevices
+function disks(text: string, links: ReadonlyMap<string, string>, warn: Warn): DiskFacts[] {
+  return devicesOf(text, warn)
     .filter(({ type, name, size }) => type === "disk" && !name.startsWith("zram") && Number(size) > 0)
     .map((device) => ({
       name: device.name,

@@ -13,6 +13,7 @@ export function probeScript(storage: string): string {
 ${KVM_GUEST}
 ${LIBVIRT_GONE}ask stat1; head -n 1 /proc/stat
 ask hostname; uname -n
+ask architecture; uname -m
 ask virtualization
 if command -v systemd-detect-virt >/dev/null; then
   container=$(systemd-detect-virt --container) || true
@@ -41,6 +42,9 @@ ask memory
 for node in /sys/devices/system/node/node[0-9]*; do
   [ -r "$node/meminfo" ] && sed -n 's/^Node \\([0-9]*\\) MemTotal: *\\([0-9]*\\) kB/\\1 \\2/p' "$node/meminfo"
 done
+ask present
+awk '/^Node/ { node = $2 + 0 } $1 == "present" { pages[node] += $2 }
+  END { for (node in pages) printf "%d %.0f\\n", node, pages[node] * kib }' kib="$(($(getconf PAGESIZE) / 1024))" /proc/zoneinfo
 ask totalMemory; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask availableMemory; sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask defaultHugepage; sed -n 's/^Hugepagesize: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo

@@ -4,6 +4,7 @@ import { parseDocument, parse, stringify } from "yaml";
 import { SshTransport } from "../../provider/transport/ssh";
 import { runWithReport } from "../../report/run";
 import { probeHost } from "../facts";
+import { shares } from "./shares";
 import { gatewayUrl, measureCanary, measureMount, openCluster, proveStrict } from "../measure";
 import { chooseSite, siteStatus, siteUp, type Site } from "../site";
 import { pulumiEnv } from "../toolchain";
@@ -100,7 +101,8 @@ async function writeStack(
   }
 
   const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
-  const facts = await probeHost(site.host, site.host.storage, transport).finally(() => {
+  const odd = (message: string): void => report(`this computer as a host: ${message}`);
+  const facts = await probeHost(site.host, site.host.storage, transport, odd).finally(() => {
     transport.close();
   });
   const written = path.join(places.checkout, factsFile);
@@ -111,7 +113,7 @@ async function writeStack(
     site,
     factsFile,
     authorizedKey: fs.readFileSync(`${site.identityFile}.pub`, "utf8").trim(),
-    ...shares(facts.cpus.length),
+    ...shares(facts, site.existing === undefined),
     canary: share,
   });
   // The passphrase's salt, which `stack init` has just put there, stays.
@@ -119,12 +121,6 @@ async function writeStack(
   fs.writeFileSync(file, stringify(merged));
   report(`wrote ${path.basename(file)}: ${facts.cpus.length} CPUs on the host, ${share} % to v2`);
   return share;
-}
-
-/** CPU 0 stays the host's own; a quarter of the rest, and at least one CPU, is the worker's. */
-export function shares(cpus: number): { readonly housekeeping: string; readonly workerVcpus: number } {
-  if (cpus < 2) return { housekeeping: "none", workerVcpus: 1 };
-  return { housekeeping: "0", workerVcpus: Math.min(4, Math.max(1, Math.floor((cpus - 1) / 2))) };
 }
 
 interface Outputs {

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import type { Site } from "../site/types";
+import { CONTROL_VCPUS } from "./shares";
 
 /** What the stack file of this machine is made from. */
 export interface StackFileInput {
@@ -10,7 +11,7 @@ export interface StackFileInput {
   readonly authorizedKey: string;
   /** The worker's vCPUs: what the host has left beside its housekeeping cores. */
   readonly workerVcpus: number;
-  /** The host's CPUs that stay its own: "0", or "none". */
+  /** The host's CPUs that stay its own: "0", "0,4", or "none". */
   readonly housekeeping: string;
   /** Share of the traffic for v2, 0–100. */
   readonly canary: number;
@@ -111,7 +112,14 @@ export function localStackFile(input: StackFileInput): string {
               },
             },
           }
-        : { role: "control-plane", count: 1, vcpus: 2, memory: "4GiB", disk: "20GiB", addresses: controlAddress },
+        : {
+            role: "control-plane",
+            count: 1,
+            vcpus: CONTROL_VCPUS,
+            memory: "4GiB",
+            disk: "20GiB",
+            addresses: controlAddress,
+          },
       workers: {
         role: "worker",
         count: 1,
