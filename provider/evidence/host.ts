@@ -77,6 +77,29 @@ EOF
 section threads; threads_of $pids
 section end`;
 
+/** `line FILE`: its first line, without a process; nothing where it is not there. */
+export const LINE = `line() { { IFS= read -r line <"$1"; } 2>/dev/null || return 0; printf '%s\\n' "$line"; }`;
+
+/** Limits of `$pid`'s vCPU threads, in their cgroup and all above: "FILE<tab>LIMIT" a line, of cgroup v1, v2 or both at once. */
+export const QUOTAS = `for t in /proc/$pid/task/*; do
+  { read -r comm <"$t/comm"; } 2>/dev/null || continue
+  case $comm in CPU\\ *) ;; *) continue ;; esac
+  while IFS=: read -r _ controllers path; do
+    case ",$controllers," in
+      ,,) base=/sys/fs/cgroup ;;
+      *,cpu,*) base=/sys/fs/cgroup/cpu; [ -d "$base" ] || base=/sys/fs/cgroup/$controllers ;;
+      *) continue ;;
+    esac
+    while :; do
+      for f in cpu.max cpu.cfs_quota_us; do
+        [ ! -r "$base$path/$f" ] || { printf '%s\\t' "$base$path/$f"; line "$base$path/$f"; }
+      done
+      case $path in ""|/) break ;; esac
+      path=\${path%/*}
+    done
+  done <"$t/cgroup" 2>/dev/null || true
+done | sort -u`;
+
 /**
  * Reads only. Affinities and waiting times are the kernel's, for all machines of the host: libvirt's XML does not show what was
  * changed behind its back, and who else is allowed onto a CPU stands nowhere but in the others' threads.
@@ -97,29 +120,12 @@ ${asked}
 of() { printf '%s\\n' "$answers" | sed -n "/^${nonce} $1\$/,/^${nonce} /{/^${nonce} /d;p;}"; }
 machines=$(of machines)
 printf '%s\\n' "$answers"
-line() { { IFS= read -r line <"$1"; } 2>/dev/null || return 0; printf '%s\\n' "$line"; }
+${LINE}
 section isolated; line /sys/devices/system/cpu/isolated
 section nohz; line /sys/devices/system/cpu/nohz_full
 section kernel; uname -r
 section quotas
-for t in /proc/$pid/task/*; do
-  { read -r comm <"$t/comm"; } 2>/dev/null || continue
-  case $comm in CPU\\ *) ;; *) continue ;; esac
-  while IFS=: read -r _ controllers path; do
-    case ",$controllers," in
-      ,,) base=/sys/fs/cgroup ;;
-      *,cpu,*) base=/sys/fs/cgroup/cpu; [ -d "$base" ] || base=/sys/fs/cgroup/$controllers ;;
-      *) continue ;;
-    esac
-    while :; do
-      for f in cpu.max cpu.cfs_quota_us; do
-        [ ! -r "$base$path/$f" ] || { printf '%s\\t' "$base$path/$f"; line "$base$path/$f"; }
-      done
-      case $path in ""|/) break ;; esac
-      path=\${path%/*}
-    done
-  done <"$t/cgroup" 2>/dev/null || true
-done | sort -u
+${QUOTAS}
 # Mappings of 64 MiB and more are the machine's memory; what is smaller is QEMU itself and its libraries.
 if [ -r /proc/$pid/numa_maps ]; then
   section memory

@@ -20,16 +20,7 @@ export function judgeInside(inputs: MeasurementInputs, seen: SeenInside): Value[
       { id: "vcpus", what: "vCPUs", measured: seen.vcpus, limit: `at least ${inputs.vcpus}` },
       seen.vcpus >= inputs.vcpus,
     ),
-    judged(
-      {
-        id: "steal",
-        what: `steal over ${inputs.windowSeconds} s${inputs.plan === "shared" ? "" : " with every vCPU busy"}`,
-        measured: seen.stealPercent,
-        unit: "%",
-        limit: inputs.maxStealPercent,
-      },
-      seen.stealPercent <= inputs.maxStealPercent,
-    ),
+    stealOf(inputs, seen),
     judged(
       {
         id: "clock",
@@ -41,6 +32,20 @@ export function judgeInside(inputs: MeasurementInputs, seen: SeenInside): Value[
       Math.abs(seen.clockOffsetSeconds) <= MAX_CLOCK_OFFSET_SECONDS,
     ),
   ];
+}
+
+/** Unknown steal proves no dedicated core; where any is allowed, nothing has to be proven. */
+function stealOf({ windowSeconds, plan, maxStealPercent }: EvidenceInputs, { stealPercent }: SeenInside): Value {
+  const value = {
+    id: "steal",
+    what: `steal over ${windowSeconds} s${plan === "shared" ? "" : " with every vCPU busy"}`,
+    measured: stealPercent,
+    unit: "%",
+    limit: maxStealPercent,
+  } as const;
+  if (stealPercent !== null) return judged(value, stealPercent <= maxStealPercent);
+  const note = "not measured: the machine's /proc/stat says nothing of steal, or went back";
+  return { ...value, note, verdict: maxStealPercent < 100 ? "fail" : "not measured" };
 }
 
 /** A slow disk under etcd makes the whole cluster slow; in production that ends the run, elsewhere it is said. */

@@ -1,6 +1,6 @@
 import { quote } from "../core/quote";
 import { UserError } from "../core/kind";
-import { diskUnder, HYPERVISOR, stealPercent, type Disk } from "../machine/probe";
+import { diskUnder, HYPERVISOR, ONLINE_CPUS, stealBetween, type Disk } from "../machine/probe";
 import { ASK, parseAnswers } from "../node/answers";
 import type { MeasurementInputs } from "./schema";
 
@@ -9,8 +9,8 @@ export interface SeenInside {
   readonly hypervisor: string;
   readonly vcpus: number;
   readonly kernel: string;
-  /** Over the window, in percent with one decimal. */
-  readonly stealPercent: number;
+  /** Over the window, in percent with one decimal; null: /proc/stat says nothing of it. */
+  readonly stealPercent: number | null;
   /** The machine's clock minus this one's. */
   readonly clockOffsetSeconds: number;
 }
@@ -53,7 +53,7 @@ ${LOCK}
 load=
 trap '[ -z "$load" ] || kill $load 2>/dev/null' EXIT
 trap 'exit 143' HUP INT TERM
-vcpus=$(nproc --all 2>/dev/null || grep -c '^processor' /proc/cpuinfo)
+vcpus=$(${ONLINE_CPUS})
 ask hypervisor
 ${HYPERVISOR}
 ask vcpus; echo "$vcpus"
@@ -79,7 +79,7 @@ export function parseInside(machine: string, stdout: string, now: number): SeenI
     hypervisor: answer("hypervisor"),
     vcpus: Number(answer("vcpus")),
     kernel: answer("kernel"),
-    stealPercent: stealPercent(`machine ${machine}`, answer("stat1"), answer("stat2")),
+    stealPercent: stealBetween(answer("stat1"), answer("stat2")) ?? null,
     clockOffsetSeconds: Math.round(Number(answer("clock")) - now / 1000),
   };
 }
@@ -180,10 +180,19 @@ interface FioReport {
   }[];
 }
 
+/** Undefined where fio was cut off, or wrote something else into its report. */
+function reportIn(text: string): FioReport | undefined {
+  try {
+    return JSON.parse(text) as FioReport;
+  } catch {
+    return undefined;
+  }
+}
+
 function fsyncOf(writers: number, text: string): Fsync[] {
   const start = text.indexOf("{");
   if (start < 0) return [];
-  const latency = (JSON.parse(text.slice(start)) as FioReport).jobs?.[0]?.sync?.lat_ns;
+  const latency = reportIn(text.slice(start))?.jobs?.[0]?.sync?.lat_ns;
   const [p50, p99] = [latency?.percentile?.["50.000000"], latency?.percentile?.["99.000000"]];
   if (p50 === undefined || p99 === undefined) return [];
   return [{ writers, syncs: latency?.N ?? 0, p50Ms: milliseconds(p50), p99Ms: milliseconds(p99) }];

@@ -19,6 +19,9 @@ elif grep -q '^flags.* hypervisor' /proc/cpuinfo; then
 else echo none
 fi`;
 
+/** CPUs that are online: nothing runs on the others, though they are configured. */
+export const ONLINE_CPUS = "getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c '^processor' /proc/cpuinfo";
+
 /** Everything that is measured inside a machine, in one script and one round trip. It changes nothing. */
 export function probeScript(cloudInitTimeoutSeconds: number): string {
   return `${ASK}
@@ -36,7 +39,7 @@ fi
 ask stat1; head -n 1 /proc/stat
 ask hypervisor
 ${HYPERVISOR}
-ask vcpus; nproc --all 2>/dev/null || grep -c '^processor' /proc/cpuinfo
+ask vcpus; ${ONLINE_CPUS}
 ask memory; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask kernel; uname -r
 ask rootSource; findmnt -nvo SOURCE / 2>/dev/null || awk '$2 == "/" { source = $1 } END { print source }' /proc/mounts
@@ -62,15 +65,14 @@ export function parseProbe(machine: string, stdout: string, now: number): Invent
     }
     return text;
   };
-  const rootSource = answer("rootSource");
   return {
     checkedAt: new Date(now).toISOString(),
     hypervisor: answer("hypervisor"),
     vcpus: Number(answer("vcpus")),
     memoryBytes: Number(answer("memory")) * 1024,
-    stealPercent: stealPercent(`machine ${machine}`, answer("stat1"), answer("stat2")),
+    stealPercent: stealBetween(answer("stat1"), answer("stat2")) ?? null,
     kernel: answer("kernel"),
-    rootDisk: diskUnder(rootSource, answers.get("rootDisk") ?? ""),
+    rootDisk: diskUnder(answers.get("rootSource") || "unknown", answers.get("rootDisk") ?? ""),
     // The clock was read two seconds before the end.
     clockOffsetSeconds: Math.round(Number(answer("clock")) + 2 - now / 1000),
     cloudInit: /^status: *(.+)$/m.exec(answer("cloudInit"))?.[1] ?? "unknown",
@@ -91,15 +93,6 @@ export function stealBetween(before: string, after: string): number | undefined 
   return Math.round((1000 * (b[7]! - a[7]!)) / total) / 10;
 }
 
-/** The same where a verdict hangs on it. @throws UserError when the readings say nothing */
-export function stealPercent(who: string, before: string, after: string): number {
-  const percent = stealBetween(before, after);
-  if (percent !== undefined) return percent;
-  throw new UserError(
-    `${who}: /proc/stat says nothing about steal: it went from "${before.trim()}" to "${after.trim()}". Nothing is known of its CPUs: measure again`,
-  );
-}
-
 interface BlockDevice {
   readonly name: string;
   readonly type: string;
@@ -108,12 +101,20 @@ interface BlockDevice {
   readonly children?: readonly BlockDevice[];
 }
 
+/** Undefined where lsblk knows nothing of the device, or is none that writes JSON. */
+function firstOf(lsblk: string): BlockDevice | undefined {
+  try {
+    return (JSON.parse(lsblk) as { blockdevices?: readonly BlockDevice[] }).blockdevices?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
 export type Disk = Inventory["rootDisk"];
 
 /** The disk under a device: the last one of lsblk's inverse tree (partition, LVM or LUKS → disk). */
 export function diskUnder(source: string, lsblk: string): Disk {
-  if (!lsblk.startsWith("{")) return { device: source, transport: "unknown", rotational: false };
-  let device = (JSON.parse(lsblk) as { blockdevices: readonly BlockDevice[] }).blockdevices[0];
+  let device = firstOf(lsblk);
   while (device?.children?.[0] !== undefined) device = device.children[0];
   if (device === undefined) return { device: source, transport: "unknown", rotational: false };
   return {

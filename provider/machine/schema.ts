@@ -57,8 +57,8 @@ export interface Inventory {
   readonly hypervisor: string;
   readonly vcpus: number;
   readonly memoryBytes: number;
-  /** Over a window of two seconds. */
-  readonly stealPercent: number;
+  /** Over a window of two seconds; null: /proc/stat says nothing of it. */
+  readonly stealPercent: number | null;
   readonly kernel: string;
   readonly rootDisk: { readonly device: string; readonly transport: string; readonly rotational: boolean };
   /** The machine's clock minus this one's. */

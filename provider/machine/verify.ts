@@ -19,7 +19,15 @@ export function unmet(inputs: MachineInputs, inventory: Inventory): string[] {
       `has ${inventory.vcpus} vCPUs, ${inputs.vcpus} are declared; resize the machine, or lower its declared vcpus`,
     );
   }
-  if (inventory.stealPercent > inputs.maxStealPercent) {
+  if (inventory.stealPercent === null) {
+    // Where any steal is allowed, none has to be known.
+    if (inputs.maxStealPercent < 100) {
+      faults.push(
+        `steal is unknown, at most ${inputs.maxStealPercent} % is allowed: its /proc/stat says nothing of it, or went back; ` +
+          `run it again, or allow any steal (maxSteal: 100)`,
+      );
+    }
+  } else if (inventory.stealPercent > inputs.maxStealPercent) {
     faults.push(
       `steal is ${inventory.stealPercent} % over 2 s, at most ${inputs.maxStealPercent} % is allowed: its cores are shared; ` +
         `ask the operator for dedicated cores, or move the node`,

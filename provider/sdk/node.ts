@@ -30,7 +30,7 @@ export class Machine extends pulumi.CustomResource {
     readonly hypervisor: string;
     readonly vcpus: number;
     readonly memoryBytes: number;
-    readonly stealPercent: number;
+    readonly stealPercent: number | null;
     readonly kernel: string;
     readonly rootDisk: { readonly device: string; readonly transport: string; readonly rotational: boolean };
   }>;

@@ -16,6 +16,8 @@ export interface RecordedHost {
   readonly present: readonly (readonly [node: number, kib: number])[];
   readonly totalKib?: number;
   readonly availableKib?: number;
+  /** Lines of a process's /proc/PID/cgroup. */
+  readonly cgroup: readonly string[];
   /** "NODE SIZE COUNT" of each node and size. */
   readonly hugepages: readonly string[];
 }
@@ -74,6 +76,7 @@ function parse(text: string): RecordedHost {
     present: pairs("present"),
     totalKib: kib("total"),
     availableKib: kib("available"),
+    cgroup: words("cgroup"),
     hugepages: words("hugepages").map((word) => word.replace(/[:=]/g, " ")),
   };
 }

@@ -10,7 +10,7 @@ describe("evidence: inside a machine", () => {
   afterEach(() => machine.close());
 
   it("keeps every vCPU busy for the window and leaves nothing running", async () => {
-    machine.command("nproc", "echo 2");
+    machine.command("getconf", "echo 2");
     machine.command("nice", 'echo busy >>"$0.log"; shift 2; exec "$@"');
     const started = Date.now();
     const result = await machine.script(machine.endpoint, insideScript(evidenceInputs()));
@@ -46,6 +46,16 @@ describe("evidence: inside a machine", () => {
       /--rw=write --ioengine=sync --fdatasync=1 --bs=2300 --size=23068672 --numjobs=1 .*--runtime=1/,
     );
     expect((await machine.script(machine.endpoint, `ls -A ${machine.path("var/lib")}`)).stdout).to.equal("");
+  });
+
+  it("says that it could not measure where fio's report is cut off", () => {
+    const answers = { folder: "/var/lib", source: "/dev/vda", fio: "fio-3.39", "writers-1": '{ "jobs": [ { "sync"' };
+    const stdout = Object.entries(answers).map(([name, answer]) => `@@ ${name}\n${answer}\n`);
+    const seen = parseFsync("m1", stdout.join("\n"), evidenceInputs());
+    expect(seen).to.deep.include({
+      fsyncs: [],
+      reason: "fio-3.39 reports no sync latencies: install fio 3.5 or later",
+    });
   });
 
   it("measures in the data folder where it is there, and removes what a killed measurement left", async () => {

@@ -64,6 +64,16 @@ describe("evidence: verdicts from inside", () => {
     ]);
     expect(new Set(Object.values(verdicts(judgeInside(evidenceInputs(), seen))))).to.deep.equal(new Set(["fail"]));
   });
+
+  it("take unknown steal for no proof of dedicated cores, and for nothing where any is allowed", () => {
+    const seen = { hypervisor: "kvm", vcpus: 2, kernel: "6.12", stealPercent: null, clockOffsetSeconds: 0 };
+    const steal = (maxStealPercent: number) => judgeInside(evidenceInputs({ maxStealPercent }), seen)[2]!;
+    expect(steal(1)).to.deep.include({ id: "steal", measured: null, verdict: "fail" });
+    expect(inWords(steal(1))).to.match(
+      /^steal over 1 s with every vCPU busy: not measured: .*; required: at most 1 %$/,
+    );
+    expect(steal(100).verdict).to.equal("not measured");
+  });
 });
 
 describe("evidence: verdicts from the host", () => {

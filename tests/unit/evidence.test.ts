@@ -69,7 +69,7 @@ describe("evidence: of an existing machine", () => {
   it("is refused in production with all numbers, and leaves nothing recorded; warned of elsewhere", async () => {
     const machine = new LocalMachine();
     try {
-      machine.command("nproc", "echo 2");
+      machine.command("getconf", "echo 2");
       machine.command("systemd-detect-virt", '[ "$1" = --container ] && { echo none; exit 1; }; echo kvm');
       machine.command("fio", `[ "$1" = --version ] && { echo fio-3.39; exit; }\necho '${fioReport(20.1, 24.5, 49)}'`);
       const plan = { maxStealPercent: 100, vcpus: 2 };

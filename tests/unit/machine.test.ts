@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { parseProbe, probeScript, stealPercent } from "../../provider/machine/probe";
+import { parseProbe, probeScript, stealBetween } from "../../provider/machine/probe";
 import { machineKind } from "../../provider/machine/kind";
 import { unmet } from "../../provider/machine/verify";
 import { refuseUnfit, type Inventory, type MachineInputs } from "../../provider/machine/schema";
@@ -117,15 +117,39 @@ describe("machine: probe", () => {
     fc.assert(
       fc.property(counters, counters, fc.nat(1e6), (a, b, stolen) => {
         const after = b.map((ticks, i) => (i === 7 ? a[7]! + stolen : i === 0 ? a[0]! + 1 : ticks));
-        expect(stealPercent("m1", `cpu  ${a.join(" ")}`, `cpu  ${after.join(" ")}`)).to.be.within(0, 100);
+        expect(stealBetween(`cpu  ${a.join(" ")}`, `cpu  ${after.join(" ")}`)).to.be.within(0, 100);
       }),
     );
   });
 
   it("takes a /proc/stat that stands still, goes back or has no steal for no measurement, and not for 0 %", () => {
     const stood = "cpu  100 0 100 800 0 0 0 5 0 0";
-    for (const after of [stood, "cpu  200 0 100 800 0 0 0 4 0 0", "cpu  200 0 100 800"])
-      expect(() => stealPercent("m1", stood, after)).to.throw("m1: /proc/stat says nothing about steal: it went from");
+    for (const after of [stood, "cpu  200 0 100 800 0 0 0 4 0 0", "cpu  200 0 100 800"]) {
+      expect(stealBetween(stood, after), after).to.equal(undefined);
+      expect(parseProbe("m1", answers({ stat1: stood, stat2: after }), 0).stealPercent, after).to.equal(null);
+    }
+  });
+
+  it("needs no steal where any is allowed, and refuses without it where a limit was set", () => {
+    const unknown = { ...fit, stealPercent: null };
+    expect(unmet(inputs({ maxStealPercent: 100 }), unknown)).to.deep.equal([]);
+    expect(unmet(inputs({ maxStealPercent: 1 }), unknown).join()).to.match(/^steal is unknown, at most 1 % is allowed/);
+  });
+
+  it("is read where nobody knows the disk under /, or lsblk writes no JSON", () => {
+    const unknown = { device: "unknown", transport: "unknown", rotational: false };
+    expect(parseProbe("m1", answers({ rootSource: "", rootDisk: "" }), 0).rootDisk).to.deep.equal(unknown);
+    const garbled = parseProbe("m1", answers({ rootSource: "/dev/vda1", rootDisk: '{"blockdevices": [' }), 0);
+    expect(garbled.rootDisk).to.deep.equal({ ...unknown, device: "/dev/vda1" });
+  });
+
+  it("counts the CPUs that are online, not those that are configured", async () => {
+    const machine = new LocalMachine();
+    machine.command("nproc", "echo 8");
+    machine.command("getconf", '[ "$1" = _NPROCESSORS_ONLN ] && echo 6');
+    const { stdout } = await machine.script(machine.endpoint, probeScript(5));
+    expect(parseProbe("m1", stdout, 0).vcpus).to.equal(6);
+    machine.close();
   });
 });
 
@@ -221,7 +245,7 @@ describe("machine: refresh", () => {
 
   it("shows fewer vCPUs and another hypervisor as drift of their inputs", async () => {
     const machine = new LocalMachine();
-    machine.command("nproc", "echo 2");
+    machine.command("getconf", "echo 2");
     machine.command("systemd-detect-virt", '[ "$1" = --container ] && { echo none; exit 1; }; echo qemu');
     const ctx = testContext(machine);
     const seen = await machineKind.read(ctx, "m1", known);
