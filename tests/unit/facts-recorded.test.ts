@@ -146,6 +146,13 @@ describe("hosts that others have recorded", () => {
     });
   }
 
+  it("have nodes in the order of their numbers, whatever order a shell lists them in (node10 comes before node2)", () => {
+    const host = hosts.get("32intel64-2p8co2t+8ve")!;
+    const shuffled = { ...host, memory: [...host.memory].reverse(), hugepages: [...host.hugepages].reverse() };
+    const asked = { storage: "/var/lib/kvmesh", now: new Date("2026-11-28T12:00:00Z") };
+    expect(factsFromProbe(host.name, probeOf(shuffled), asked)).to.deep.equal(read(host.name).facts);
+  });
+
   it("have hugepages by node and size, or none", () => {
     const MIB = 2 ** 20;
     const pages = (name: string) => read(name).facts.hugepages;

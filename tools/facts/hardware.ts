@@ -85,7 +85,7 @@ const CLOSE = 0.05;
  * pages are present for the whole of MemTotal, that is its memory (docs/decisions/0110).
  */
 export function memoryFrom({ nodes, present, totalKib }: SeenMemory, warn: Warn): HostFacts["memory"] {
-  const seen = nodes.filter(({ kib }) => kib > 0);
+  const seen = nodes.filter(({ kib }) => kib > 0).sort((a, b) => a.node - b.node);
   const [first, ...others] = seen;
   if (!first) return [{ node: 0, bytes: totalKib * 1024 }];
   const sum = seen.reduce((total, { kib }) => total + kib, 0);

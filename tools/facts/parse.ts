@@ -71,7 +71,8 @@ export function factsFromProbe(
     availableMemory: answers.get("availableMemory") ? Number(answers.get("availableMemory")) * 1024 : null,
     hugepages: numbers("hugepages")
       .map(([node = 0, kib = 0, count = 0]) => ({ node, sizeBytes: kib * 1024, count }))
-      .filter((pages) => pages.count > 0),
+      .filter((pages) => pages.count > 0)
+      .sort((a, b) => a.node - b.node || a.sizeBytes - b.sizeBytes),
     disks: disks(answers.get("disks") ?? "", byId(answers.get("byId")), warn),
     storage: { path: storage, ...room(answers.get("storage") ?? "", warn) },
     thinPools: thinPools(host, answers.get("volumes") ?? ""),

@@ -44,7 +44,7 @@ for node in /sys/devices/system/node/node[0-9]*; do
 done
 ask present
 awk '/^Node/ { node = $2 + 0 } $1 == "present" { pages[node] += $2 }
-  END { for (node in pages) printf "%d %.0f\\n", node, pages[node] * kib }' kib="$(($(getconf PAGESIZE) / 1024))" /proc/zoneinfo
+  END { for (node in pages) printf "%d %.0f\\n", node, pages[node] * kib }' kib="$(($(getconf PAGESIZE) / 1024))" /proc/zoneinfo 2>/dev/null
 ask totalMemory; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask availableMemory; sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
 ask defaultHugepage; sed -n 's/^Hugepagesize: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo
