@@ -35,7 +35,7 @@ export function judgeInside(inputs: MeasurementInputs, seen: SeenInside): Value[
 }
 
 /** Unknown steal proves no dedicated core; where any is allowed, nothing has to be proven. */
-function stealOf({ windowSeconds, plan, maxStealPercent }: EvidenceInputs, { stealPercent }: SeenInside): Value {
+function stealOf({ windowSeconds, plan, maxStealPercent }: MeasurementInputs, { stealPercent }: SeenInside): Value {
   const value = {
     id: "steal",
     what: `steal over ${windowSeconds} s${plan === "shared" ? "" : " with every vCPU busy"}`,
