@@ -1,22 +1,23 @@
-import type { Report } from "./model";
+import type { Conclusion, Report } from "./model";
 
 /**
  * What a report says as a whole; its first line, its colour and the exit code follow from this alone.
  *
  * `broken`: the run did not end well, so there is no verdict. `blocked`: a mandatory rule is violated. `failed`: Pulumi
- * ended with an error that no rule explains. `warned`: only advisory rules are violated. `open`: nothing is violated,
- * and a rule that has a policy has no verdict. `clear`: every rule that has a policy was judged, and none is violated.
+ * ended with an error that no rule explains. `warned`: only advisory rules are violated, or a waiver is to be mended.
+ * `open`: nothing is violated, and a rule that has a policy has no verdict. `clear`: every rule that has a policy was
+ * judged, and none is violated.
  */
-export type Conclusion = "broken" | "blocked" | "failed" | "warned" | "open" | "clear";
-
-export function conclusionOf({ blocking, complete, counts, domains, header }: Report): Conclusion {
-  if (header.end.state === "running" || header.end.state === "broken") return "broken";
+export function conclusionOf(
+  report: Pick<Report, "blocking" | "complete" | "counts" | "header" | "waivers">,
+): Conclusion {
+  const { blocking, complete, counts, header, waivers } = report;
+  if (header.end.state !== "ended") return "broken";
   if (blocking > 0) return "blocked";
   if (header.exitCode !== 0) return "failed";
   if (!complete) return "broken";
-  if (counts.fail > 0) return "warned";
-  const open = domains.some(({ rules }) => rules.some((rule) => rule.status === "not-evaluated" && !rule.planned));
-  return open ? "open" : "clear";
+  if (counts.fail > 0 || waivers.findings.length > 0) return "warned";
+  return counts["not-evaluated"] > 0 ? "open" : "clear";
 }
 
 /** Exit codes of `npm run report`; docs/report.md has the same table. */
@@ -41,6 +42,6 @@ const EXIT_OF: Readonly<Record<Conclusion, number>> = {
   clear: EXIT.ok,
 };
 
-export function exitCodeOf(report: Report): number {
-  return EXIT_OF[conclusionOf(report)];
+export function exitCodeOf({ conclusion }: Pick<Report, "conclusion">): number {
+  return EXIT_OF[conclusion];
 }

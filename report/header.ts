@@ -13,6 +13,10 @@ const run = promisify(execFile);
 export const CHECKOUT = path.resolve(__dirname, "..", "..");
 
 export interface StackFile {
+  /** Path below the repository's root, or the name alone where it is outside. */
+  readonly path: string;
+  readonly text: string;
+  /** "none": there is no such file. */
   readonly digest: string;
   readonly environment: Environment;
   /** Configuration as policies get it: structured values as JSON. */
@@ -20,12 +24,14 @@ export interface StackFile {
 }
 
 /** Pulumi.<stack>.yaml, or the file of --config-file. A stack without one is judged as production. */
-export function readStackFile(cwd: string, stack: string, given?: string): StackFile {
+export async function readStackFile(cwd: string, stack: string, given?: string): Promise<StackFile> {
   const file =
     given === undefined ? path.join(cwd, `Pulumi.${stack.split("/").at(-1)}.yaml`) : path.resolve(cwd, given);
-  if (!fs.existsSync(file)) return { digest: "none", environment: environmentOf({}), config: {} };
-  const text = fs.readFileSync(file);
-  const parsed = readYaml(file, text.toString()) as { config?: Record<string, unknown> } | null;
+  const shown = await belowRepository(file);
+  if (!fs.existsSync(file))
+    return { path: shown, text: "", digest: "none", environment: environmentOf({}), config: {} };
+  const text = fs.readFileSync(file, "utf8");
+  const parsed = readYaml(file, text) as { config?: Record<string, unknown> } | null;
   const config = Object.fromEntries(
     Object.entries(parsed?.config ?? {})
       // Encrypted values stay what they are: no rule needs them.
@@ -33,7 +39,8 @@ export function readStackFile(cwd: string, stack: string, given?: string): Stack
       .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
   );
   const environment = environmentOf({ PULUMI_CONFIG: JSON.stringify(config) });
-  return { digest: `sha256:${createHash("sha256").update(text).digest("hex")}`, environment, config };
+  const digest = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  return { path: shown, text, digest, environment, config };
 }
 
 /** The parser's message quotes the lines around a mistake, and they may hold a secret: only its place is told. */
@@ -44,8 +51,20 @@ function readYaml(file: string, text: string): unknown {
   throw new Error(`${file}${place === undefined ? "" : `, line ${place.line}`}: this is no YAML (${error.code})`);
 }
 
-function isSecret(value: unknown): boolean {
+/** True of what `pulumi config set --secret` leaves in a stack file. */
+export function isSecret(value: unknown): boolean {
   return typeof value === "object" && value !== null && "secure" in value;
+}
+
+async function belowRepository(file: string): Promise<string> {
+  try {
+    const { stdout } = await run("git", ["rev-parse", "--show-toplevel"], { cwd: path.dirname(file) });
+    const shown = path.relative(stdout.trim(), file);
+    if (!shown.startsWith("..")) return shown.split(path.sep).join("/");
+  } catch {
+    // No repository, or no git.
+  }
+  return path.basename(file);
 }
 
 export async function commit(cwd: string): Promise<string> {
@@ -65,37 +84,4 @@ export async function cliVersion(env: NodeJS.ProcessEnv): Promise<string> {
   } catch {
     return "unknown";
   }
-}
-
-/** Digest of what the pack really runs: its compiled files, in the order of their paths. */
-export function packDigest(): string {
-  const folder = path.join(CHECKOUT, "dist", "policies");
-  const hash = createHash("sha256");
-  for (const file of compiledFiles(folder).sort()) {
-    hash
-      .update(path.relative(folder, file).split(path.sep).join("/"))
-      .update("\0")
-      .update(fs.readFileSync(file))
-      .update("\0");
-  }
-  return `sha256:${hash.digest("hex")}`;
-}
-
-function compiledFiles(folder: string): string[] {
-  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const child = path.join(folder, entry.name);
-    if (entry.isDirectory()) return compiledFiles(child);
-    return entry.name.endsWith(".js") ? [child] : [];
-  });
-}
-
-/** Rules that a file for --policy-pack-config turns off; `all` stands for every one that is not named. */
-export function disabledRules(file: string | undefined, ids: readonly string[]): ReadonlySet<string> {
-  if (file === undefined) return new Set();
-  const config = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, string | { enforcementLevel?: string }>;
-  const level = (id: string): string | undefined => {
-    const entry = config[id] ?? config.all;
-    return typeof entry === "string" ? entry : entry?.enforcementLevel;
-  };
-  return new Set(ids.filter((id) => level(id) === "disabled"));
 }

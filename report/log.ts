@@ -3,8 +3,8 @@ import * as readline from "node:readline";
 import type { EngineEvent } from "./events";
 
 /**
- * Reads an engine event log: one JSON object a line. A log that was cut off, or that no run wrote to, is not an error: what it holds is
- * told, and then where it ends.
+ * Reads an engine event log: one JSON object a line. A log that was cut off, or that no run wrote to, is not an error: what
+ * it holds is told, and then where it ends.
  *
  * @returns why the log is not whole; undefined: every line of it could be read.
  */
@@ -22,7 +22,7 @@ export async function readEventLog(file: string, onEvent: (event: EngineEvent) =
 }
 
 /** undefined: no JSON object. */
-export function parseEvent(line: string): EngineEvent | undefined {
+function parseEvent(line: string): EngineEvent | undefined {
   try {
     const parsed: unknown = JSON.parse(line);
     return typeof parsed === "object" && parsed !== null ? parsed : undefined;

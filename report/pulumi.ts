@@ -2,11 +2,10 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import * as readline from "node:readline";
 import type { EngineEvent } from "./events";
-import { parseEvent, readEventLog } from "./log";
+import { readEventLog } from "./log";
 
-export type Kind = "preview" | "up" | "analyze";
+export type Kind = "preview" | "up";
 
 export interface PulumiRun {
   readonly kind: Kind;
@@ -19,8 +18,6 @@ export interface PulumiRun {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly onEvent: (event: EngineEvent) => void;
-  /** Progress, a line each. */
-  readonly say: (line: string) => void;
 }
 
 /** How the CLI ended. */
@@ -32,27 +29,14 @@ export interface PulumiEnd {
 }
 
 /**
- * Runs the CLI and hands over its engine events. Never throws for what the CLI does.
- *
- * preview and up keep the terminal, so that people see Pulumi's own display; the events come from its event log, which
- * is how Pulumi's Automation API gets them too. `policy analyze` has no such log: its events are its JSON output,
- * which has violations and none of the summaries that say what passed.
+ * Runs the CLI and hands over its engine events. Never throws for what the CLI does. It keeps the terminal, so that people
+ * see Pulumi's own display; the events come from its event log, which is how Pulumi's Automation API gets them too.
  */
 export async function runPulumi(run: PulumiRun): Promise<PulumiEnd> {
-  return run.kind === "analyze" ? analyze(run) : previewOrUp(run);
-}
-
-async function previewOrUp(run: PulumiRun): Promise<PulumiEnd> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-report-"));
   const log = path.join(folder, "events.json");
   try {
-    const end = await spawned(
-      run,
-      [run.kind, "--stack", run.stack, ...packArgs(run), "--event-log", log, ...run.args],
-      // The CLI knows --event-log only with its debugging commands on.
-      { ...run.env, PULUMI_DEBUG_COMMANDS: "true" },
-      "inherit",
-    );
+    const end = await spawned(run, [run.kind, "--stack", run.stack, ...packArgs(run), "--event-log", log, ...run.args]);
     const cut = await readEventLog(log, run.onEvent);
     const broken = end.broken ?? cut;
     return { exitCode: end.exitCode, ...(broken !== undefined && { broken }) };
@@ -61,44 +45,17 @@ async function previewOrUp(run: PulumiRun): Promise<PulumiEnd> {
   }
 }
 
-async function analyze(run: PulumiRun): Promise<PulumiEnd> {
-  run.say(`judging the state of stack ${run.stack}`);
-  return spawned(
-    run,
-    ["policy", "analyze", "--json", "--stack", run.stack, ...packArgs(run), ...run.args],
-    run.env,
-    (line) => {
-      const event = line.startsWith("{") ? parseEvent(line) : undefined;
-      // Lines that are no JSON objects are the CLI's words for people.
-      if (event === undefined) {
-        if (line.trim() !== "") run.say(line);
-        return;
-      }
-      run.onEvent(event);
-      if (event.policyEvent)
-        run.say(`${event.policyEvent.policyName}: ${event.policyEvent.message.trim().split("\n")[1] ?? ""}`);
-    },
-  );
-}
-
 function packArgs({ pack, packConfig }: PulumiRun): readonly string[] {
   return ["--policy-pack", pack, ...(packConfig === undefined ? [] : ["--policy-pack-config", packConfig])];
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-async function spawned(
-  run: PulumiRun,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  output: "inherit" | ((line: string) => void),
-): Promise<PulumiEnd> {
+async function spawned(run: PulumiRun, args: readonly string[]): Promise<PulumiEnd> {
   return new Promise((resolve) => {
-    const child = spawn("pulumi", args, {
-      cwd: run.cwd,
-      env,
-      stdio: ["inherit", output === "inherit" ? "inherit" : "pipe", "inherit"],
-    });
+    // The CLI knows --event-log only with its debugging commands on.
+    const env = { ...run.env, PULUMI_DEBUG_COMMANDS: "true" };
+    const child = spawn("pulumi", args, { cwd: run.cwd, env, stdio: "inherit" });
     let interrupted: NodeJS.Signals | undefined;
     // We outlive the signal, to say in the report how the run ended. A terminal sends Ctrl-C to Pulumi as well, for which
     // a second one means to stop without saving: then it is not passed on.
@@ -112,13 +69,8 @@ async function spawned(
       resolve(result);
     };
     child.once("error", (error: NodeJS.ErrnoException) => {
-      const reason =
-        error.code === "ENOENT"
-          ? 'there is no `pulumi` on PATH; install it, or let kvmesh get it: eval "$(npm run -s env)"'
-          : error.message;
-      end({ exitCode: 127, broken: `the Pulumi CLI could not be started: ${reason}` });
+      end(launchFailure(error));
     });
-    if (child.stdout && output !== "inherit") readline.createInterface(child.stdout).on("line", output);
     child.once("close", (code, signal) => {
       if (signal !== null) end({ exitCode: 128 + os.constants.signals[signal], broken: `${signal} killed Pulumi` });
       else if (interrupted !== undefined && code !== 0)
@@ -126,4 +78,12 @@ async function spawned(
       else end({ exitCode: code ?? 1 });
     });
   });
+}
+
+export function launchFailure(error: NodeJS.ErrnoException): PulumiEnd {
+  const reason =
+    error.code === "ENOENT"
+      ? 'there is no `pulumi` on PATH; install it, or let kvmesh get it: eval "$(npm run -s env)"'
+      : error.message;
+  return { exitCode: 127, broken: `the Pulumi CLI could not be started: ${reason}` };
 }

@@ -1,14 +1,14 @@
-import { conclusionOf, type Conclusion } from "./conclusion";
-import { PLANNED, UNTOLD } from "./model";
-import type { Header, Report, RuleResult, Status } from "./model";
+import { rulesOf } from "./model";
+import type { Conclusion, EvidenceRef, Header, Plan, Report, RuleResult, Status, Step } from "./model";
 
-/** Words shared by the renderings. */
+/** Words shared by the formats. */
 export const STATUS_TEXT: Readonly<Record<Status, string>> = {
   fail: "Fail",
   "not-evaluated": "Not evaluated",
+  waived: "Waived",
   pass: "Pass",
   "not-applicable": "Not applicable",
-  waived: "Waived",
+  planned: "Planned",
 };
 
 export const JUDGED_TEXT: Readonly<Record<Header["judged"], string>> = {
@@ -17,12 +17,18 @@ export const JUDGED_TEXT: Readonly<Record<Header["judged"], string>> = {
   state: "state of the deployed stack",
 };
 
+const STATE_TEXT: Readonly<Record<Header["state"], string>> = {
+  own: "the stack's own",
+  none: "none: from committed facts alone",
+  file: "an exported file, without login",
+};
+
 /** The first words of a report. */
 export const CONCLUSION_TEXT: Readonly<Record<Conclusion, string>> = {
   broken: "No verdict",
   blocked: "Blocked",
   failed: "Pulumi failed",
-  warned: "Advisory rules failed",
+  warned: "Warnings",
   open: "Nothing failed, not everything was judged",
   clear: "Nothing failed",
 };
@@ -39,42 +45,55 @@ export function verdict(report: Report): string {
 }
 
 function foundSoFar(report: Report): string {
-  const { counts, blocking, header, complete } = report;
-  const rules = report.domains.flatMap(({ rules: ofDomain }) => ofDomain);
-  const advisory = rules.filter(
+  const { counts, blocking, complete, conclusion, planned } = report;
+  const { end, exitCode } = report.header;
+  const broken = conclusion === "broken";
+  const advisory = rulesOf(report).filter(
     ({ status, violations }) => status === "fail" && violations.every(({ level }) => level === "advisory"),
   ).length;
-  const broken = conclusionOf(report) === "broken";
   const parts: string[] = [];
   if (blocking > 0) parts.push(`${plural(blocking, "violation")} of mandatory rules: blocked`);
-  else if (counts.fail === 0 && header.end.state === "ended") parts.push(complete ? "No rule failed" : "No verdict");
+  else if (counts.fail === 0 && end.state === "ended") parts.push(complete ? "No rule failed" : "No verdict");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
-  const open = counts["not-evaluated"];
-  const because = (why: string): number => rules.filter(({ gaps }) => gaps.some(({ reason }) => reason === why)).length;
-  const [planned, untold] = [because(PLANNED), because(UNTOLD)];
-  if (untold > 0) parts.push(`${plural(untold, "rule")} not violated`);
-  if (open > untold && !broken)
-    parts.push(
-      `${plural(open - untold, "rule")} not evaluated${planned > 0 ? ` (${planned} have no policy yet)` : ""}`,
-    );
-  if (untold === 0 && !broken) parts.push(`${counts.pass} passed`);
-  if (header.exitCode !== 0 && blocking === 0 && !broken)
-    parts.push(`Pulumi itself failed (exit code ${header.exitCode})`);
-  if (!complete && header.end.state === "ended") parts.push("the run ended before all policies had run");
+  if (counts.waived > 0) parts.push(`${plural(counts.waived, "rule")} waived`);
+  if (report.waivers.findings.length > 0) parts.push(`${plural(report.waivers.findings.length, "waiver")} to mend`);
+  if (!broken) {
+    if (counts["not-evaluated"] > 0) parts.push(`${plural(counts["not-evaluated"], "rule")} not evaluated`);
+    parts.push(`${counts.pass} passed`);
+    if (planned > 0) parts.push(`${planned} planned (no policy yet, not counted)`);
+  }
+  if (exitCode !== 0 && blocking === 0 && !broken) parts.push(`Pulumi itself failed (exit code ${exitCode})`);
+  if (!complete && end.state === "ended") parts.push("the run ended before all policies had run");
   return parts.join("; ");
 }
 
-export function headerRows({ header }: Report): readonly (readonly [string, string])[] {
+export function headerRows({ header, waivers }: Report): readonly (readonly [string, string])[] {
+  const { pack, packConfig, stackFile, end } = header;
+  const ended = end.state === "running" ? "not ended" : `exit code ${header.exitCode}`;
   return [
     ["Judged", JUDGED_TEXT[header.judged]],
+    ["State read", STATE_TEXT[header.state]],
     ["Stack", header.stack],
     ["Environment", header.environment],
     ["Commit", header.commit],
-    ["Policy pack", `${header.packName} ${header.packVersion}, ${header.packDigest}`],
-    ["Stack file", header.configDigest],
+    ["Policy pack", `${pack.name} ${pack.version}, ${pack.folder}, ${pack.digest}`],
+    ["Pack's configuration", packConfig.digest === "none" ? "none" : packConfig.digest],
+    ...packConfig.settings.map(({ rule, text }): readonly [string, string] => [`— ${rule}`, text]),
+    ["Stack file", `${stackFile.path}, ${stackFile.digest}`],
+    ["Waivers", waivers.digest === "none" ? "none" : `${waivers.file}, ${waivers.digest}`],
     ["Pulumi CLI", header.cliVersion],
-    ["Command", `${header.command} (${header.end.state === "running" ? "not ended" : `exit code ${header.exitCode}`})`],
-    ["Time", header.time],
+    ["Command", `${header.command} (${ended})`],
+    ["Time of evaluation", header.time],
+    ...header.notes.map((note): readonly [string, string] => ["Note", note]),
+  ];
+}
+
+/** What a reader must know before the verdicts: settings that weaken the pack, and what the run could not see. */
+export function cautions({ header }: Report): readonly string[] {
+  const weakened = header.packConfig.settings.map(({ rule, text }) => `${rule}: ${text}`);
+  return [
+    ...header.notes,
+    ...(weakened.length > 0 ? [`The pack's configuration changes what is judged: ${weakened.join("; ")}.`] : []),
   ];
 }
 
@@ -83,8 +102,66 @@ export function scope(rule: RuleResult): string {
   if (rule.status === "fail") return plural(rule.violations.length, "violation");
   if (rule.status === "pass") return `held for ${plural(rule.passed, "resource")}`;
   if (rule.status === "not-applicable") return "nothing in this stack that it is about";
+  if (rule.status === "planned") return "there is no policy for this rule yet";
+  if (rule.status === "waived") {
+    const until = [...new Set(rule.waived.map(({ waiver }) => waiver?.expires ?? ""))].sort();
+    return `${plural(rule.waived.length, "violation")}, accepted until ${until[0] ?? ""}`;
+  }
   const [first] = rule.gaps;
-  return rule.gaps.length > 1 ? `${first?.reason ?? ""} (and ${rule.gaps.length - 1} more)` : (first?.reason ?? "");
+  const where = first === undefined || first.subject === "" ? "" : `${first.subject}: `;
+  return `${where}${first?.reason ?? ""}${rule.gaps.length > 1 ? ` (and ${rule.gaps.length - 1} more)` : ""}`;
+}
+
+export function evidenceText({ what, on, takenAt, digest }: EvidenceRef): string {
+  return `${what}; measured on ${on} at ${takenAt}, ${digest}`;
+}
+
+const OP_TEXT: Readonly<Record<Step["op"], readonly [string, string]>> = {
+  delete: ["to delete", "deleted"],
+  replace: ["to replace", "replaced"],
+  change: ["to change", "changed"],
+  create: ["to create", "created"],
+};
+
+/** "1 to replace, 2 to change, 104 unchanged"; of what `up` made, what was done. */
+export function planSummary(plan: Plan, judged: Header["judged"]): string {
+  const parts = (["delete", "replace", "change", "create"] as const).flatMap((op) => {
+    const count = plan.steps.filter((step) => step.op === op).length;
+    return count === 0 ? [] : [`${count} ${OP_TEXT[op][judged === "preview" ? 0 : 1]}`];
+  });
+  const failed = plan.steps.filter(({ ended }) => ended === "failed").length;
+  const begun = plan.steps.filter(({ ended }) => ended === "begun").length;
+  if (failed > 0) parts.push(`${failed} of them failed`);
+  if (begun > 0) parts.push(`${begun} of them begun and not ended`);
+  return parts.length === 0 ? "Nothing changes." : `${parts.join(", ")}; ${plan.same} unchanged.`;
+}
+
+const VERB: Readonly<Record<Step["op"], string>> = {
+  delete: "Delete",
+  replace: "Replace",
+  change: "Change",
+  create: "Create",
+};
+
+/** A step in words: what, and why. */
+export function stepText({ op, kind, name, changes, ended }: Step): string {
+  const decisive =
+    op === "replace" && changes.some(({ replaces }) => replaces) ? changes.filter((c) => c.replaces) : changes;
+  const details = decisive.map(({ path, values }) => (values ? `${path} ${values[0]} → ${values[1]}` : path));
+  const shown = details.slice(0, 6).join(", ") + (details.length > 6 ? ` and ${details.length - 6} more` : "");
+  const why = shown === "" ? "" : op === "replace" ? `, because of ${shown}` : `: ${shown}`;
+  const end = ended === "failed" ? " (failed)" : ended === "begun" ? " (begun, not ended)" : "";
+  return `${VERB[op]} ${kind} ${name}${op === "create" ? "" : why}${end}`;
+}
+
+/** Creations by kind: "6 × Domain: a, b, …". */
+export function creations(plan: Plan): readonly string[] {
+  const names = new Map<string, string[]>();
+  for (const { op, kind, name } of plan.steps) if (op === "create") names.set(kind, [...(names.get(kind) ?? []), name]);
+  return [...names].map(([kind, all]) => {
+    const shown = all.slice(0, 8).join(", ") + (all.length > 8 ? ` and ${all.length - 8} more` : "");
+    return `${all.length} × ${kind}: ${shown}`;
+  });
 }
 
 export function plural(count: number, noun: string): string {

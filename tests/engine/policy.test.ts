@@ -100,17 +100,17 @@ describe("policy pack and report with the real CLI", function () {
       expect(rule("ssh-host-key")).to.deep.include({ status: "pass", passed: 3, gaps: [] });
     });
 
-    it("shows planned rules as not evaluated, and rules without a subject as not applicable", () => {
-      expect(rule("backup-tested").status).to.equal("not-evaluated");
+    it("shows planned rules as planned, and rules without a subject as not applicable", () => {
+      expect(rule("backup-tested").status).to.equal("planned");
       expect(rule("gateway-tls").status).to.equal("not-applicable");
     });
 
     it("names what was judged", () => {
       const { header } = result.report;
       expect(header).to.include({ judged: "preview", stack: "test", environment: "production", exitCode: 0 });
-      expect(header.packVersion).to.equal("0.1.0");
-      expect(header.packDigest).to.match(/^sha256:[0-9a-f]{64}$/);
-      expect(header.configDigest).to.match(/^sha256:[0-9a-f]{64}$/);
+      expect(header.pack.version).to.equal("0.1.0");
+      expect(header.pack.digest).to.match(/^sha256:[0-9a-f]{64}$/);
+      expect(header.stackFile.digest).to.match(/^sha256:[0-9a-f]{64}$/);
       expect(header.cliVersion).to.match(/^v?\d+\.\d+\.\d+/);
     });
   });
@@ -131,8 +131,8 @@ describe("policy pack and report with the real CLI", function () {
     });
 
     it("stands in all three files", () => {
-      const { markdown, html, json } = result.files;
-      expect(fs.readFileSync(markdown, "utf8")).to.include("❌ node-dedicated-cpu").and.include("Domain web-1");
+      const { md, html, json } = result.files;
+      expect(fs.readFileSync(md, "utf8")).to.include("❌ node-dedicated-cpu").and.include("Domain web-1");
       expect(fs.readFileSync(html, "utf8")).to.include("vcpuPins [] for 4 vCPUs");
       expect(JSON.parse(fs.readFileSync(json, "utf8"))).to.deep.equal(JSON.parse(JSON.stringify(result.report)));
     });

@@ -1,63 +1,27 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { catalogue } from "../../policies/catalogue";
-import { message } from "../../policies/frame";
-import { evaluate } from "../../report/evaluate";
-import { Observations, type EngineEvent } from "../../report/events";
-import { peekMessage } from "../../report/finding";
-import { escape as escapeHtml, renderHtml } from "../../report/html";
-import { escape as escapeMarkdown, renderMarkdown } from "../../report/markdown";
-import type { Header, Report, RuleResult } from "../../report/model";
 import { verdict } from "../../report/text";
+import { rulesOf, type Report } from "../../report/model";
+import { readPackConfig } from "../../report/pack-config";
+import {
+  cannotRun,
+  fullReport,
+  header,
+  passed,
+  reportOf,
+  ruleIn,
+  stackDone,
+  URN,
+  violation,
+  waiverOf,
+} from "../support/report";
 
-const PACK = { policyPackName: "kvmesh", policyPackVersion: "0.1.0" };
-const URN = "urn:pulumi:prod::kvmesh::kvmesh:index:Domain::web-1";
-
-const header: Header = {
-  judged: "preview",
-  stack: "prod",
-  environment: "production",
-  commit: "0123456789abcdef",
-  packName: "kvmesh",
-  packVersion: "0.1.0",
-  packDigest: "sha256:aa",
-  configDigest: "sha256:bb",
-  cliVersion: "3.259.0",
-  time: "2026-01-01T00:00:00.000Z",
-  command: "pulumi preview",
-  exitCode: 0,
-  end: { state: "ended" },
-};
-
-const passed = (id: string, resourceUrn = URN): EngineEvent => ({
-  policyAnalyzeSummaryEvent: { ...PACK, resourceUrn, passed: [id] },
-});
-const stackDone = (...ids: string[]): EngineEvent => ({ policyAnalyzeStackSummaryEvent: { ...PACK, passed: ids } });
-const violation = (policyName: string, text: string, enforcementLevel = "mandatory"): EngineEvent => ({
-  policyEvent: { ...PACK, resourceUrn: URN, policyName, message: text, enforcementLevel },
-});
-const cannotRun = (id: string): EngineEvent =>
-  violation(
-    id,
-    `can't run policy '${id}' from policy pack 'kvmesh@v0.1.0' during preview: string value at .host can't be known during preview`,
-    "advisory",
-  );
-
-function reportOf(events: readonly EngineEvent[], disabled: readonly string[] = [], judged = header.judged): Report {
-  const observations = new Observations("kvmesh");
-  for (const event of events) observations.add(event);
-  return evaluate({ header: { ...header, judged }, observations, disabled: new Set(disabled) });
-}
-
-function ruleIn(report: Report, id: string): RuleResult {
-  const found = report.domains.flatMap(({ rules }) => rules).find((rule) => rule.id === id);
-  if (!found) throw new Error(`no ${id}`);
-  return found;
-}
+const planned = new Set(catalogue.filter(({ status }) => status === "planned").map(({ id }) => id));
 
 describe("policy report", () => {
   it("has every rule of the catalogue, in its order, whatever the events", () => {
-    const ids = reportOf([]).domains.flatMap(({ rules }) => rules.map(({ id }) => id));
+    const ids = rulesOf(reportOf([])).map(({ id }) => id);
     expect(ids).to.deep.equal(catalogue.map(({ id }) => id));
   });
 
@@ -67,11 +31,19 @@ describe("policy report", () => {
     expect(ruleIn(unknown, "ssh-host-key").gaps[0]?.reason).to.equal(
       "string value at .host can't be known during preview",
     );
+    expect(unknown.conclusion).to.equal("open");
     const cut = reportOf([passed("node-min-vcpus")]);
     expect(ruleIn(cut, "node-min-vcpus").status).to.equal("not-evaluated");
-    expect(ruleIn(reportOf([stackDone()], ["node-min-vcpus"]), "node-min-vcpus").status).to.equal("not-evaluated");
-    expect(ruleIn(reportOf([stackDone()]), "backup-tested").status).to.equal("not-evaluated");
-    expect(reportOf([]).counts).to.include({ pass: 0, fail: 0, "not-evaluated": catalogue.length });
+    expect(cut.conclusion).to.equal("broken");
+    expect(reportOf([]).counts).to.include({ pass: 0, fail: 0, "not-evaluated": catalogue.length - planned.size });
+  });
+
+  it("never counts a planned rule", () => {
+    const report = reportOf([stackDone()]);
+    for (const id of planned) expect(ruleIn(report, id).status).to.equal("planned");
+    expect(report.planned).to.equal(planned.size);
+    expect(Object.values(report.counts).reduce((a, b) => a + b, 0)).to.equal(catalogue.length - planned.size);
+    expect(report.conclusion).to.equal("clear");
   });
 
   it("tells pass, fail and not applicable apart in a whole run", () => {
@@ -80,18 +52,7 @@ describe("policy report", () => {
     expect(ruleIn(report, "canary-weights").status).to.equal("fail");
     expect(ruleIn(report, "mtls-conflict").status).to.equal("pass");
     expect(ruleIn(report, "gateway-tls").status).to.equal("not-applicable");
-    expect(report.blocking).to.equal(1);
-  });
-
-  it("takes nothing of a deployed state for a pass, because Pulumi names violations only", () => {
-    const summary = { summaryEvent: { result: "succeeded", isPreview: false, PolicyPacks: { kvmesh: "0.1.0" } } };
-    const report = reportOf([violation("canary-weights", "x", "advisory"), summary], [], "state");
-    expect(report).to.deep.include({ complete: true, blocking: 0 });
-    expect(ruleIn(report, "gateway-tls").gaps[0]?.reason).to.include("not violated");
-    expect(verdict(report)).to.match(
-      /^1 advisory rule failed; \d+ rules not violated; \d+ rules not evaluated \(\d+ have no policy yet\)\.$/,
-    );
-    expect(verdict(reportOf([{ summaryEvent: { result: "failed" } }], [], "state"))).to.include("No verdict");
+    expect(report).to.include({ blocking: 1, conclusion: "blocked" });
   });
 
   it("lets a violation outweigh passes and gaps", () => {
@@ -104,6 +65,34 @@ describe("policy report", () => {
     expect(ruleIn(report, "canary-weights").status).to.equal("fail");
   });
 
+  it("shows a waived violation as waived, with who answers for it, and does not block", () => {
+    const report = fullReport();
+    const rule = ruleIn(report, "mesh-strict");
+    expect(rule.status).to.equal("waived");
+    expect(rule.violations).to.deep.equal([]);
+    expect(rule.waived[0]?.waiver).to.include({ owner: "payments", expires: "2026-12-31", ticket: "PAY-7" });
+    expect(report).to.include({ blocking: 1 });
+    expect(report.waivers.entries).to.have.length(1);
+    expect(report.waivers.findings).to.deep.equal([]);
+  });
+
+  it("finds a waiver that nothing needs, after a whole run only", () => {
+    const waivers = waiverOf("canary-weights", "VirtualService shop/cart");
+    const whole = reportOf([stackDone()], { waivers });
+    expect(whole.waivers.findings.map(({ problem }) => problem)).to.deep.equal(["unused"]);
+    expect(whole.conclusion).to.equal("warned");
+    expect(reportOf([], { waivers }).waivers.findings).to.deep.equal([]);
+  });
+
+  it("takes what a chart hides for a gap of every rule that it could break", () => {
+    const text = "t\nRelease shop: not evaluated: its chart can't be looked into\nrules: gateway-tls, mesh-strict";
+    const report = reportOf([violation("mesh-strict", text, "advisory"), passed("gateway-tls"), stackDone()]);
+    for (const id of ["gateway-tls", "mesh-strict"]) {
+      expect(ruleIn(report, id)).to.include({ status: "not-evaluated" });
+      expect(ruleIn(report, id).gaps[0]).to.include({ subject: "Release shop" });
+    }
+  });
+
   it("takes the last part of `up`, not the preview before it", () => {
     const report = reportOf([
       { preludeEvent: {} },
@@ -114,9 +103,16 @@ describe("policy report", () => {
     expect(ruleIn(report, "canary-weights").status).to.equal("not-applicable");
   });
 
-  it("leaves other packs' events alone", () => {
-    const other = { ...violation("canary-weights", "x").policyEvent!, policyPackName: "theirs" };
-    expect(ruleIn(reportOf([{ policyEvent: other }, stackDone()]), "canary-weights").violations).to.deep.equal([]);
+  it("leaves nothing out that another pack, or a newer one, found", () => {
+    const theirs = { ...violation("s3-public", "t\nBucket b: found public").policyEvent!, policyPackName: "theirs" };
+    const newer = violation("a-new-rule", "t\nDomain d: found x");
+    const report = reportOf([{ policyEvent: theirs }, newer, stackDone()]);
+    expect(ruleIn(report, "theirs/s3-public")).to.include({ status: "fail", level: "mandatory" });
+    expect(ruleIn(report, "a-new-rule").status).to.equal("fail");
+    expect(report).to.include({ blocking: 2, conclusion: "blocked" });
+    // A rule of the same name in another pack is another rule.
+    const same = { ...violation("canary-weights", "x").policyEvent!, policyPackName: "theirs" };
+    expect(ruleIn(reportOf([{ policyEvent: same }, stackDone()]), "canary-weights").violations).to.deep.equal([]);
   });
 
   it("has the same order for any order of events", () => {
@@ -125,22 +121,8 @@ describe("policy report", () => {
     );
     fc.assert(
       fc.property(fc.shuffledSubarray(events, { minLength: 3 }), (shuffled) => {
-        const subjects = ruleIn(reportOf([...shuffled, stackDone()]), "canary-weights").violations.map(
-          ({ subject }) => subject,
-        );
-        expect(subjects).to.deep.equal(["a", "b", "c"]);
-      }),
-    );
-  });
-
-  it("reads a violation's text as policies write it", () => {
-    const line = fc
-      .string({ minLength: 1 })
-      .filter((text) => text.trim() === text && !/[\r\n]|: found | found /.test(text));
-    fc.assert(
-      fc.property(line, line, line, line, (subject, found, required, remedy) => {
-        const text = `A title\n${message("canary-weights", { subject, found, required, remedy })}\n`;
-        expect(peekMessage(text)).to.deep.equal({ subject, found, required, remedy });
+        const { violations } = ruleIn(reportOf([...shuffled, stackDone()]), "canary-weights");
+        expect(violations.map(({ subject }) => subject)).to.deep.equal(["a", "b", "c"]);
       }),
     );
   });
@@ -157,25 +139,81 @@ describe("policy report", () => {
       .and.match(/ended before all policies/);
   });
 
-  it("never lets a name from the stack become markup", () => {
-    const attack = '<script>alert(1)</script>" onload="x | `y` [z](http://e) @all';
-    const report = reportOf([
-      violation("canary-weights", `t\n${attack}: found ${attack}\nrequired: ${attack}\nremedy: ${attack}`),
-      stackDone(),
-    ]);
-    expect(renderHtml(report)).to.not.include("<script>").and.not.include('" onload="');
-    expect(renderMarkdown(report)).to.not.include("<script>").and.not.include("[z](").and.not.include("@all");
-    fc.assert(
-      fc.property(fc.string(), (text) => {
-        expect(escapeHtml(text)).to.not.match(/[<>"']/);
-        expect(escapeMarkdown(text)).to.not.match(/[<@\n]|(?<!\\)\|/);
-      }),
-    );
+  describe("the pack's configuration", () => {
+    const configured = (config: object): Report => {
+      const packConfig = readPackConfig(
+        "given.json",
+        JSON.stringify(config),
+        catalogue,
+        ({ level }) => level.production,
+      );
+      const settings = [...packConfig.settings];
+      return reportOf([passed("node-min-vcpus"), violation("canary-weights", "x", "advisory"), stackDone()], {
+        packConfig,
+        header: { ...header, packConfig: { digest: packConfig.digest, settings } },
+      });
+    };
+
+    it("stands in the header: what it turns off, lowers, raises and sets", () => {
+      const report = configured({
+        "node-dedicated-cpu": "disabled",
+        "canary-weights": { enforcementLevel: "advisory" },
+        "retry-budget": "mandatory",
+        "location-allowed": { countries: ["NO", "US"] },
+        "no-such-rule": "disabled",
+      });
+      expect(report.header.packConfig.settings.map(({ rule, effect, text }) => [rule, effect, text])).to.deep.equal([
+        ["node-dedicated-cpu", "off", "turned off (mandatory in the catalogue)"],
+        ["location-allowed", "setting", 'countries = ["NO","US"]'],
+        ["canary-weights", "lowered", "mandatory → advisory"],
+        ["retry-budget", "raised", "advisory → mandatory"],
+        ["no-such-rule", "setting", "the catalogue has no such rule"],
+      ]);
+      expect(report.header.packConfig.digest).to.match(/^sha256:[0-9a-f]{64}$/);
+      expect(ruleIn(report, "canary-weights").level).to.equal("advisory");
+      expect(ruleIn(report, "node-dedicated-cpu").status).to.equal("not-evaluated");
+      expect(ruleIn(report, "node-dedicated-cpu").gaps[0]?.reason).to.include("turned off");
+    });
+
+    it("is never green when it turns everything off", () => {
+      expect(configured({ all: "disabled" }).conclusion).to.equal("warned");
+      expect(ruleIn(configured({ all: "disabled" }), "gateway-tls").status).to.equal("not-evaluated");
+    });
   });
 
-  it("is one HTML file that loads nothing", () => {
-    const html = renderHtml(reportOf([stackDone()]));
-    expect(html).to.not.match(/<(script|link|img|iframe)|https?:|url\(/);
-    expect(html).to.include('lang="en"').and.include("not legal compliance");
+  describe("the place in the stack file", () => {
+    const at = (id: string, urn: string, subject = "x") =>
+      ruleIn(reportOf([violation(id, `t\n${subject}: found y`, "mandatory", urn), stackDone()]), id).violations[0]
+        ?.location;
+
+    it("is the key that decides the rule, the section's entry, or the file", () => {
+      const cart = "urn:pulumi:prod::kvmesh::kvmesh:mesh:Canary$k:x/v1:VirtualService::shop/cart-virtual-service";
+      expect(at("node-min-vcpus", URN)).to.deep.include({ line: 7, key: "kvmesh:pools.worker.vcpus" });
+      expect(at("node-numa-local", URN)).to.deep.include({ line: 5, key: "kvmesh:pools.worker" });
+      expect(at("canary-weights", cart)).to.deep.include({ line: 12, key: "kvmesh:canaries.cart.weights" });
+      const stack = "urn:pulumi:prod::kvmesh::pulumi:pulumi:Stack::kvmesh-prod";
+      expect(at("etcd-fsync", stack, "control plane nor-control-0")).to.deep.include({ line: 4 });
+      expect(at("kubernetes-supported", stack)).to.deep.include({ line: 9, key: "kvmesh:kubernetes.version" });
+      expect(at("gateway-tls", stack)).to.deep.equal({ file: "Pulumi.prod.yaml", line: 1, key: "" });
+    });
+  });
+
+  it("gives a finding the same fingerprint whatever its value and the stack's other findings", () => {
+    const text = (found: string): string => `t\nVirtualService cart: found ${found}`;
+    const [one] = ruleIn(
+      reportOf([violation("canary-weights", text("110")), stackDone()]),
+      "canary-weights",
+    ).violations;
+    const many = ruleIn(
+      reportOf([
+        violation("canary-weights", "t\nVirtualService a: found 1"),
+        violation("canary-weights", text("120")),
+        violation("canary-weights", text("130")),
+        stackDone(),
+      ]),
+      "canary-weights",
+    ).violations.map(({ fingerprint }) => fingerprint);
+    expect(many).to.include(one?.fingerprint);
+    expect(new Set(many).size).to.equal(3);
   });
 });

@@ -28,7 +28,18 @@ h4{margin:0 0 .25rem;font-size:1rem}
 .tile.fail{border-top-color:var(--fail)}.tile.pass{border-top-color:var(--pass)}.tile.waived{border-top-color:var(--warn)}
 .tile.none{border-top-color:var(--line)}.tile.none .count{color:var(--soft);font-weight:400}
 .card{background:var(--card);border:1px solid var(--line);border-left:.35rem solid var(--open);border-radius:.5rem;padding:1rem 1.2rem;margin:0 0 1rem}
-.card.fail{border-left-color:var(--fail)}
+.card.fail{border-left-color:var(--fail)}.card.advisory,.card.waived{border-left-color:var(--warn)}
+.caution{margin:.6rem 0 0;padding:.5rem 1.1rem;border-left:.35rem solid var(--warn);background:var(--warn-bg);color:var(--warn);border-radius:.5rem}
+.filter{display:flex;flex-wrap:wrap;gap:.75rem 1rem;align-items:end;margin-top:2rem;padding:.8rem 1.2rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
+.filter[hidden]{display:none}
+.filter label{display:flex;flex-direction:column;font-size:.85rem;color:var(--soft);flex:1 1 9rem}
+.filter select,.filter input,.filter button{font:inherit;color:var(--text);background:var(--bg);border:1px solid var(--soft);border-radius:.3rem;padding:.3rem .5rem;width:100%}
+.filter button{width:auto;cursor:pointer}.filter p{margin:0;flex-basis:100%;color:var(--soft);font-size:.85rem}
+:focus-visible{outline:.2rem solid var(--accent);outline-offset:.1rem}
+[hidden]{display:none!important}
+.plain{margin:0;padding-left:1.2rem}.plain li{margin:.2rem 0;overflow-wrap:anywhere}.loss{font-weight:600}.loss::marker{content:"⚠ "}
+.evidence{display:block;margin-top:.35rem;font-size:.85rem;color:var(--soft);overflow-wrap:anywhere}
+caption .severity{font-weight:400;font-size:.85rem;overflow-wrap:anywhere}
 .card .title{margin:.4rem 0 0}
 .meta{margin:.1rem 0 .6rem;color:var(--soft);font-size:.9rem}
 .violations{list-style:none;margin:0;padding:0}
@@ -53,9 +64,13 @@ th,td{text-align:left;vertical-align:top;padding:.55rem 1rem;border-top:1px soli
 thead th{font-size:.8rem;color:var(--soft);font-weight:600}
 thead th:nth-child(1){width:10rem}thead th:nth-child(3){width:7rem}thead th:nth-child(4){width:11rem}thead th:nth-child(5){width:15rem}
 th code{font-weight:600}
+.evidence-table thead th:nth-child(n){width:auto}
 th .title,.severity{display:block;color:var(--soft)}
 .control{display:inline-block;white-space:nowrap;font-size:.8rem;border:1px solid var(--line);border-radius:.3rem;padding:0 .35rem;margin:0 0 .2rem}
 a{color:var(--accent)}
 footer{color:var(--soft);font-size:.9rem;padding-top:1.5rem;padding-bottom:3rem}
-@media print{body{background:#fff}.card,.scroll,tr{break-inside:avoid}.skip{display:none}}
+@media (max-width:40rem){header,main,footer{padding:0 1rem}h1{font-size:1.5rem}.finding div,.run div{grid-template-columns:1fr;gap:0}.tiles{grid-template-columns:repeat(auto-fit,minmax(7rem,1fr))}}
+@media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--text:#000;--soft:#333;--line:#999;--accent:#000;--fail:#8f1b12;--fail-bg:#fff;--warn:#6b3c07;--warn-bg:#fff;--open:#333;--open-bg:#fff;--pass:#0b4f2f;--pass-bg:#fff;--none:#333;--broken:#fff;--broken-line:#2c0a47}
+body{font-size:10pt}header,main,footer{max-width:none;padding:0}.skip,.filter{display:none}.card,tr,li,.verdict,.tiles{break-inside:avoid}h2,caption{break-after:avoid}.verdict,.chip{border:1px solid}.verdict.broken{color:#2c0a47}
+.scroll{overflow:visible;border:0}table{min-width:0}thead{display:table-header-group}thead th:nth-child(1){width:15%}thead th:nth-child(3){width:11%}thead th:nth-child(4){width:17%}thead th:nth-child(5){width:25%}.chip{white-space:normal}}
 `;
