@@ -5,12 +5,12 @@ import { urnParts } from "./model";
 /** Sections of the stack file by the types in a resource's URN, the narrowest first. */
 const SECTIONS: readonly (readonly [RegExp, string])[] = [
   [/kvmesh:mesh:Canary/, "canaries"],
-  [/kvmesh:mesh:IngressGateway/, "gateways"],
+  [/kvmesh:mesh:(Ingress)?Gateway/, "gateways"],
   [/kvmesh:mesh:VersionedService/, "services"],
-  [/kvmesh:mesh:(MeshNamespace|StrictMtls)/, "namespaces"],
+  [/kvmesh:mesh:(MeshNamespace|MutualTls|StrictMtls)/, "namespaces"],
   [/kvmesh:mesh:/, "mesh"],
   [/kvmesh:index:(Image|Tenancy)/, "hosts"],
-  [/kvmesh:nodes:(CarvedMachine|ExistingMachine|.*Machine)/, "pools"],
+  [/kvmesh:nodes:(Carved|Existing)Machine/, "pools"],
   [/kvmesh:index:(Member|NodeRuntime|ControlPlane|Domain|Machine|Volume|CoreLease|Evidence)/, "pools"],
   [/kvmesh:cluster:/, "kubernetes"],
 ];

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import type { RuleResult } from "../../report/model";
-import { runWithReport, type ReportResult } from "../../report/run";
-import { EngineProject } from "../support/engine";
+import { rulesOf, type RuleResult } from "../../report/model";
+import { runWithReport, type ReportOptions, type ReportResult } from "../../report/run";
+import { checkout, EngineProject } from "../support/engine";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3";
 
@@ -44,6 +44,25 @@ new VirtualService("cart", { metadata: { name: "cart", namespace: "shop" }, spec
   { destination: { host: "cart", subset: "v2" }, weight: ${weight} } ] }] } });
 `;
 }
+
+/** As a state has them: a machine on shared CPUs, one abroad, and a canary of 110 %. */
+const shared = [
+  { type: "kvmesh:index:Domain", inputs: { name: "web-9", type: "kvm", vcpus: 4, vcpuPins: [] } },
+  { type: "kvmesh:index:Machine", inputs: { name: "web-9", vcpus: 4, plan: "dedicated", country: "US" } },
+  {
+    type: "kubernetes:networking.istio.io/v1:VirtualService",
+    inputs: {
+      metadata: { name: "cart", namespace: "shop" },
+      spec: { http: [{ route: [90, 20].map((weight) => ({ destination: { host: "cart" }, weight })) }] },
+    },
+  },
+].map(({ type, inputs }) => ({
+  urn: `urn:pulumi:test::test::${type}::web-9`,
+  custom: true,
+  id: "web-9",
+  ...{ type, inputs, outputs: inputs },
+  provider: "urn:pulumi:test::test::pulumi:providers:kvmesh::kvmesh::any",
+}));
 
 describe("policy pack and report with the real CLI", function () {
   let project: EngineProject;
@@ -154,5 +173,88 @@ describe("policy pack and report with the real CLI", function () {
     expect(result.report.complete).to.equal(false);
     expect(rule("mtls-conflict").status).to.equal("not-evaluated");
     expect(result.report.counts.pass).to.equal(0);
+  });
+
+  describe("a deployed stack", () => {
+    // A resource that exists only in the state; its weights are wrong, and nothing of it needs a host.
+    const deployed = `
+class VirtualService extends pulumi.ComponentResource {
+  constructor(name, args) { super("kubernetes:networking.istio.io/v1:VirtualService", name, args); }
+}
+new kvmesh.HostKey("web-0-key", {}, { provider: new kvmesh.Provider("kvmesh") });
+new VirtualService("cart", { metadata: { name: "cart", namespace: "shop" }, spec: { http: [{ route: [
+  { destination: { host: "cart" }, weight: 90 }, { destination: { host: "cart" }, weight: 20 } ] }] } });
+`;
+    const time = "2027-01-02T03:04:05.000Z";
+
+    const analyze = (more: Partial<ReportOptions> = {}): Promise<ReportResult> =>
+      runWithReport({ kind: "analyze", stack: project.stack, cwd: project.folder, env: project.env, ...more });
+
+    before(async () => {
+      project.setProgram(deployed);
+      const up = await project.up();
+      expect(up.code, up.text).to.equal(0);
+    });
+
+    it("is judged from its state, for the time that is asked for", async () => {
+      result = await analyze({ env: { ...project.env, KVMESH_EVALUATION_TIME: time } });
+      expect(result.report.header).to.include({ judged: "state", state: "own", time });
+      expect(result.report.complete).to.equal(true);
+      expect(result.exitCode).to.equal(result.report.blocking > 0 ? 1 : 0);
+    });
+
+    it("has the same verdicts from an exported file, without a login", async () => {
+      const { stdout } = await project.run(["stack", "export", "--stack", project.stack]);
+      const stateFile = path.join(project.folder, "export.json");
+      fs.writeFileSync(stateFile, stdout);
+      const { report } = await analyze({ stateFile, env: { PATH: "/nowhere", KVMESH_EVALUATION_TIME: time } });
+      expect(report.domains).to.deep.equal(result.report.domains);
+    });
+
+    it("has the violations that Pulumi's own `policy analyze` finds", async () => {
+      const { stdout } = await project.run(["stack", "export", "--stack", project.stack]);
+      const state = JSON.parse(stdout) as { deployment: { resources: object[] } };
+      state.deployment.resources.push(...shared);
+      const stateFile = path.join(project.folder, "violating.json");
+      fs.writeFileSync(stateFile, JSON.stringify(state));
+      const pack = path.join(checkout, "policies");
+      const analyzed = await project.run(["policy", "analyze", "--json", "--file", stateFile, "--policy-pack", pack]);
+      const events = analyzed.stdout
+        .split("\n")
+        .filter((line) => line.startsWith("{"))
+        .map((line) => JSON.parse(line) as { policyEvent?: { policyName: string; message: string } });
+      const theirs = events.flatMap(({ policyEvent }) =>
+        policyEvent && !policyEvent.message.includes("can't run policy") ? [policyEvent.policyName] : [],
+      );
+      const { report } = await analyze({ stateFile });
+      const ours = rulesOf(report).flatMap(({ id, violations }) => violations.map(() => id));
+      expect(theirs).to.include.members(["node-dedicated-cpu", "canary-weights", "location-allowed"]);
+      expect(ours.sort()).to.deep.equal(theirs.sort());
+    });
+  });
+
+  it("previews from committed facts alone, without a login and without the key of encrypted values", async () => {
+    project.setProgram(program("[8, 9, 10, 11]"));
+    const file = path.join(project.folder, "Pulumi.fork.yaml");
+    const secure = { "kvmesh:environment": "production", "kvmesh:token": { secure: "v1:x:y" } };
+    fs.writeFileSync(file, JSON.stringify({ encryptionsalt: "v1:someone-else", config: secure }));
+    const env: NodeJS.ProcessEnv = { ...project.env };
+    delete env.PULUMI_BACKEND_URL;
+    delete env.PULUMI_CONFIG_PASSPHRASE;
+    const before = fs.readFileSync(file, "utf8");
+    const { exitCode, report, files } = await runWithReport({
+      kind: "preview",
+      stack: "fork",
+      cwd: project.folder,
+      env,
+      withoutState: true,
+      args: ["--non-interactive", "--color=never"],
+    });
+    expect(exitCode).to.equal(0);
+    expect(report.header.state).to.equal("none");
+    expect(fs.readFileSync(files.md, "utf8"))
+      .to.include("from committed facts alone")
+      .and.include("1 encrypted values");
+    expect(fs.readFileSync(file, "utf8")).to.equal(before);
   });
 });
