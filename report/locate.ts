@@ -28,11 +28,15 @@ const KEY_OF_RULE: Readonly<Record<string, string>> = {
   "tracing-sampled": "traceSampling",
 };
 
-/** Rules about the stack as a whole that one section decides. */
+/** Rules that one section decides, whatever resource shows it. */
 const SECTION_OF_RULE: Readonly<Record<string, string>> = {
-  "control-plane-ha": "pools",
   "kubernetes-supported": "kubernetes",
   "istio-supported": "mesh",
+};
+
+/** The same for findings on the stack as a whole only. */
+const SECTION_OF_STACK: Readonly<Record<string, string>> = {
+  "control-plane-ha": "pools",
   "mesh-strict": "namespaces",
 };
 
@@ -57,7 +61,8 @@ export class Locator {
   /** @param subject names what a rule on the whole stack is about: "control plane nor-control-0". */
   locate(rule: string, urn: string, subject: string): Location {
     const { name } = urnParts(urn);
-    const section = SECTIONS.find(([pattern]) => pattern.test(urn))?.[1] ?? SECTION_OF_RULE[rule];
+    const ofResource = SECTIONS.find(([pattern]) => pattern.test(urn))?.[1];
+    const section = SECTION_OF_RULE[rule] ?? ofResource ?? SECTION_OF_STACK[rule];
     const names = [name, subject.split(" ").at(-1) ?? ""];
     for (const candidate of section === undefined ? ["pools"] : [section, "mesh", "kubernetes"]) {
       const found = this.inSection(candidate, names, rule, candidate === section);

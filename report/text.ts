@@ -1,5 +1,5 @@
 import { rulesOf } from "./model";
-import type { Conclusion, EvidenceRef, Header, Plan, Report, RuleResult, Status, Step } from "./model";
+import type { Conclusion, EvidenceRef, Finding, Header, Plan, Report, RuleResult, Status, Step } from "./model";
 
 /** Words shared by the formats. */
 export const STATUS_TEXT: Readonly<Record<Status, string>> = {
@@ -162,6 +162,39 @@ export function creations(plan: Plan): readonly string[] {
     const shown = all.slice(0, 8).join(", ") + (all.length > 8 ? ` and ${all.length - 8} more` : "");
     return `${all.length} × ${kind}: ${shown}`;
   });
+}
+
+/** Items that say the same of several resources are told once; in the order of the first of each. */
+export function grouped<T extends { readonly subject: string }>(
+  items: readonly T[],
+  same: (item: T) => unknown,
+): readonly { readonly item: T; readonly subjects: readonly string[] }[] {
+  const groups = new Map<string, { readonly item: T; readonly subjects: string[] }>();
+  for (const item of items) {
+    const key = JSON.stringify(same(item));
+    const group = groups.get(key) ?? { item, subjects: [] };
+    groups.set(key, group);
+    if (!group.subjects.includes(item.subject)) group.subjects.push(item.subject);
+  }
+  return [...groups.values()];
+}
+
+/** What is the same of findings that are told once. */
+export function findingKey({ found, required, remedy, level, location, evidence, waiver }: Finding): unknown {
+  return [found, required, remedy, level, location, evidence, waiver];
+}
+
+const MOST_NAMES = 12;
+
+/** "Domain web-0, web-1; Machine web-0": the kind once for all of it. */
+export function subjectsText(subjects: readonly string[]): string {
+  const kinds = new Map<string, string[]>();
+  for (const subject of subjects.slice(0, MOST_NAMES)) {
+    const [kind = "", ...name] = subject.split(" ");
+    kinds.set(kind, [...(kinds.get(kind) ?? []), name.join(" ")]);
+  }
+  const text = [...kinds].map(([kind, names]) => `${kind} ${names.join(", ")}`.trim()).join("; ");
+  return subjects.length > MOST_NAMES ? `${text} and ${subjects.length - MOST_NAMES} more` : text;
 }
 
 export function plural(count: number, noun: string): string {

@@ -1,6 +1,6 @@
 import type { Measurement, Reference, Report } from "../model";
-import { creations, planSummary, stepText } from "../text";
-import { escape } from "./html-text";
+import { creations, grouped, planSummary, stepText, subjectsText } from "../text";
+import { code, escape } from "./html-text";
 
 /** Waivers stand first: whoever reads the report answers for them, too. */
 export function waiversSection({ waivers, changes }: Report): string {
@@ -22,8 +22,11 @@ export function changesSection({ changes }: Report): string {
   const group = (title: string, items: readonly Reference[]): string =>
     items.length === 0
       ? ""
-      : `<h3>${title}: ${items.length}</h3><ul class="plain">${items
-          .map(({ rule, subject, text }) => `<li><code>${escape(rule)}</code> ${escape(subject)}: ${escape(text)}</li>`)
+      : `<h3>${title}: ${items.length}</h3><ul class="plain">${grouped(items, ({ rule, text }) => [rule, text])
+          .map(
+            ({ item: { rule, text }, subjects }) =>
+              `<li><code>${escape(rule)}</code> ${escape(subjectsText(subjects))}: ${code(text)}</li>`,
+          )
           .join("")}</ul>`;
   const groups =
     group("New failures", changes.newFailures) +

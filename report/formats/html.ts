@@ -1,14 +1,17 @@
 import { createHash } from "node:crypto";
-import { rulesOf, STATUSES, type DomainResult, type Finding, type Gap, type Report, type RuleResult } from "../model";
+import { rulesOf, STATUSES, type DomainResult, type Finding, type Report, type RuleResult } from "../model";
 import {
   cautions,
   CONCLUSION_TEXT,
   evidenceText,
+  findingKey,
+  grouped,
   headerRows,
   JUDGED_TEXT,
   plural,
   scope,
   STATUS_TEXT,
+  subjectsText,
   verdict,
 } from "../text";
 import { filterForm, SCRIPT } from "./html-filter";
@@ -37,7 +40,7 @@ export function renderHtml(report: Report): string {
 <p class="eyebrow">kvmesh policy report</p>
 <h1>${escape(report.header.stack)} <span class="environment">${escape(report.header.environment)}</span></h1>
 <p class="about">${escape(about(report))}</p>
-<p class="verdict ${conclusion}"><strong>${escape(CONCLUSION_TEXT[conclusion])}.</strong> ${escape(verdict(report))}</p>
+<p class="verdict ${conclusion}">${escape(verdict(report))}</p>
 ${cautions(report)
   .map((text) => `<p class="caution">${escape(text)}</p>`)
   .join("\n")}
@@ -104,7 +107,7 @@ function failure(rule: RuleResult): string {
 <h3>${chip(rule)} <code>${escape(rule.id)}</code></h3>
 <p class="title">${escape(rule.title)}</p>
 <p class="meta">${blocks ? "Mandatory: blocks the run" : "Advisory"} · severity ${rule.severity}${controls(rule)}</p>
-<ul class="violations">${rule.violations.map((one) => violation(rule, one)).join("\n")}</ul>
+<ul class="violations">${groupedFindings(rule, rule.violations)}</ul>
 </article>`;
 }
 
@@ -113,16 +116,22 @@ function waivedRule(rule: RuleResult): string {
 <h3><span class="chip waived">${STATUS_TEXT.waived}</span> <code>${escape(rule.id)}</code></h3>
 <p class="title">${escape(rule.title)}</p>
 <p class="meta">Violated, and accepted until a day · severity ${rule.severity}${controls(rule)}</p>
-<ul class="violations">${rule.waived.map((one) => violation(rule, one)).join("\n")}</ul>
+<ul class="violations">${groupedFindings(rule, rule.waived)}</ul>
 </article>`;
 }
 
-function violation(rule: RuleResult, finding: Finding): string {
-  const { subject, found, required, remedy, evidence, waiver } = finding;
+function groupedFindings(rule: RuleResult, findings: readonly Finding[]): string {
+  return grouped(findings, findingKey)
+    .map(({ item, subjects }) => violation(rule, item, subjects))
+    .join("\n");
+}
+
+function violation(rule: RuleResult, finding: Finding, subjects: readonly string[]): string {
+  const { found, required, remedy, evidence, waiver } = finding;
   const line = (name: string, html: string | undefined): string =>
     html === undefined ? "" : `<div><dt>${name}</dt><dd>${html}</dd></div>`;
   return `<li>
-<h4>${escape(subject)}</h4>
+<h4>${escape(subjectsText(subjects))}</h4>
 <dl class="finding">${line("Found", escape(found))}${line("Required", required && escape(required))}${line("Evidence", evidence && escape(evidenceText(evidence)))}${line(
     "Waived",
     waiver && escape(`until ${waiver.expires}, by ${waiver.owner} (${waiver.ticket}): ${waiver.reason}`),
@@ -132,13 +141,15 @@ function violation(rule: RuleResult, finding: Finding): string {
 
 function openRule(rule: RuleResult): string {
   const gaps = rule.gaps.filter(({ subject }) => subject !== "");
-  const item = ({ subject, reason }: Gap): string => `<li><strong>${escape(subject)}</strong>: ${code(reason)}</li>`;
+  const items = grouped(gaps, ({ reason }) => reason).map(
+    ({ item: { reason }, subjects }) => `<li><strong>${escape(subjectsText(subjects))}</strong>: ${code(reason)}</li>`,
+  );
   const held = rule.passed > 0 ? `Held for ${plural(rule.passed, "other resource")}, open for:` : "Open for:";
   return `<article class="card not-evaluated"${data({ ...rule, status: "not-evaluated" })}>
 <h3><span class="chip not-evaluated">${STATUS_TEXT["not-evaluated"]}</span> <code>${escape(rule.id)}</code></h3>
 <p class="title">${escape(rule.title)}</p>
 <p class="meta">${held}</p>
-<ul>${gaps.map(item).join("")}</ul>
+<ul>${items.join("")}</ul>
 </article>`;
 }
 

@@ -15,12 +15,15 @@ import {
   CONCLUSION_TEXT,
   creations,
   evidenceText,
+  findingKey,
+  grouped,
   headerRows,
   plural,
   planSummary,
   scope,
   STATUS_TEXT,
   stepText,
+  subjectsText,
   verdict,
 } from "../text";
 
@@ -119,10 +122,12 @@ function againstBase(changes: Changes): string {
       ? []
       : [
           `**${icon} ${title}: ${items.length}**`,
-          items
-            .slice(0, MOST_FINDINGS)
-            .map(({ rule, subject, text }) => `- \`${rule}\` ${escape(subject)}: ${escape(text)}`)
-            .join("\n") + more(items.length),
+          list(
+            grouped(items, ({ rule, text }) => [rule, text]).map(
+              ({ item: { rule, text }, subjects }) =>
+                `- \`${rule}\` ${escape(subjectsText(subjects))}: ${withCode(text)}`,
+            ),
+          ),
         ];
   const groups = [
     ...group(ICON.fail, "New failures", changes.newFailures),
@@ -155,45 +160,46 @@ function failure(rule: RuleResult): string {
   return [
     `### ${level === "advisory" ? "⚠️" : ICON.fail} ${escape(rule.id)}`,
     `${escape(rule.title)} _(${level}, ${rule.severity}${controls})_`,
-    rule.violations.slice(0, MOST_FINDINGS).map(violation(rule)).join("\n") + more(rule.violations.length),
+    list(grouped(rule.violations, findingKey).map(({ item, subjects }) => violation(rule, item, subjects))),
   ].join("\n\n");
 }
 
-function violation(rule: RuleResult) {
-  return ({ subject, found, required, remedy, location, evidence }: Finding): string =>
-    [
-      `- **${escape(subject)}**: ${escape(found)}`,
-      ...(required === undefined ? [] : [`  required: ${escape(required)}`]),
-      ...(evidence === undefined ? [] : [`  evidence: ${escape(evidenceText(evidence))}`]),
-      `  remedy: ${withCode(remedy === "" ? rule.remedy : remedy)}`,
-      `  in ${escape(location.file)}, line ${location.line}${location.key === "" ? "" : ` (${escape(location.key)})`}`,
-    ].join("  \n");
+function violation(rule: RuleResult, finding: Finding, subjects: readonly string[]): string {
+  const { found, required, remedy, location, evidence } = finding;
+  return [
+    `- **${escape(subjectsText(subjects))}**: ${escape(found)}`,
+    ...(required === undefined ? [] : [`  required: ${escape(required)}`]),
+    ...(evidence === undefined ? [] : [`  evidence: ${escape(evidenceText(evidence))}`]),
+    `  remedy: ${withCode(remedy === "" ? rule.remedy : remedy)}`,
+    `  in ${escape(location.file)}, line ${location.line}${location.key === "" ? "" : ` (${escape(location.key)})`}`,
+  ].join("  \n");
 }
 
 function waivedRule(rule: RuleResult): string {
-  return rule.waived
-    .map(
-      ({ subject, found, waiver }) =>
-        `- ${ICON.waived} **${escape(rule.id)}** on ${escape(subject)}: ${escape(found)}  \n  until ${escape(waiver?.expires ?? "")}, by ${escape(waiver?.owner ?? "")} (${escape(waiver?.ticket ?? "")}): ${escape(waiver?.reason ?? "")}`,
-    )
-    .join("\n");
+  return list(
+    grouped(rule.waived, findingKey).map(
+      ({ item: { found, waiver }, subjects }) =>
+        `- ${ICON.waived} **${escape(rule.id)}** on ${escape(subjectsText(subjects))}: ${escape(found)}  \n  until ${escape(waiver?.expires ?? "")}, by ${escape(waiver?.owner ?? "")} (${escape(waiver?.ticket ?? "")}): ${escape(waiver?.reason ?? "")}`,
+    ),
+  );
 }
 
 function openRule(rule: RuleResult): string {
   const gaps = rule.gaps.filter(({ subject }) => subject !== "");
-  return (
-    gaps
-      .slice(0, MOST_FINDINGS)
-      .map(
-        ({ subject, reason }) =>
-          `- ${ICON["not-evaluated"]} **${escape(rule.id)}** on ${escape(subject)}: ${withCode(reason)}`,
-      )
-      .join("\n") + more(gaps.length)
+  return list(
+    grouped(gaps, ({ reason }) => reason).map(
+      ({ item: { reason }, subjects }) =>
+        `- ${ICON["not-evaluated"]} **${escape(rule.id)}** on ${escape(subjectsText(subjects))}: ${withCode(reason)}`,
+    ),
   );
 }
 
-function more(count: number): string {
-  return count > MOST_FINDINGS ? `\n- … and ${count - MOST_FINDINGS} more: see the HTML report` : "";
+/** What is beyond is in the HTML report. */
+function list(lines: readonly string[]): string {
+  const left = lines.length - MOST_FINDINGS;
+  return [...lines.slice(0, MOST_FINDINGS), ...(left > 0 ? [`- … and ${left} more: see the HTML report`] : [])].join(
+    "\n",
+  );
 }
 
 function planSection(plan: Plan, judged: Report["header"]["judged"]): string {

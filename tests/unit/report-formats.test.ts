@@ -115,10 +115,10 @@ describe("formats of the report", () => {
   describe("Markdown", () => {
     it("fits into a comment however much was found, and says what it left out", () => {
       const many = Array.from({ length: 3000 }, (_, i) =>
-        violation("canary-weights", `t\nVirtualService v${i}: found ${"x".repeat(2000)}\nrequired: y\nremedy: z`),
+        violation("canary-weights", `t\nVirtualService v${i}: found ${i}${"x".repeat(2000)}\nrequired: y\nremedy: z`),
       );
       const gaps = Array.from({ length: 3000 }, (_, i) =>
-        violation("gateway-tls", `t\nRelease r${i}: not evaluated: ${"y".repeat(2000)}`, "advisory"),
+        violation("gateway-tls", `t\nRelease r${i}: not evaluated: ${i}${"y".repeat(2000)}`, "advisory"),
       );
       const markdown = renderMarkdown(reportOf([...many, ...gaps, stackDone()]));
       expect(markdown.length).to.be.lessThan(65_536);
@@ -126,6 +126,15 @@ describe("formats of the report", () => {
         .to.match(/^## ❌ Blocked/)
         .and.include("2975 more")
         .and.include("did not fit");
+    });
+
+    it("tells once what is the same of several resources", () => {
+      const same = ["Domain web-0", "Domain web-1", "Machine web-0"].map((subject) =>
+        violation("canary-weights", `t\n${subject}: found x\nrequired: y\nremedy: z`),
+      );
+      const markdown = renderMarkdown(reportOf([...same, stackDone()]));
+      expect(markdown).to.include("**Domain web-0, web-1; Machine web-0**: x");
+      expect(markdown.match(/required: y/g)).to.have.length(1);
     });
 
     it("says the plan in words, with old and new of numbers only", () => {
