@@ -1,12 +1,35 @@
-import { digestOf } from "../provider/evidence/digest";
-import type { EvidenceRecord, Value } from "../provider/evidence/schema";
+import { z } from "zod";
+import { digestOf } from "../rules/canonical-json";
 import type { EvidenceRef, Measurement } from "./model";
+
+/** What the report shows of a record (provider/evidence); the digest is of the whole one. */
+const recordSchema = z.looseObject({
+  machine: z.string(),
+  role: z.string(),
+  takenAt: z.string(),
+  verdict: z.string(),
+  values: z.array(
+    z.looseObject({
+      id: z.string(),
+      what: z.string(),
+      measured: z.union([z.string(), z.number(), z.null()]),
+      unit: z.string().optional(),
+      limit: z.union([z.string(), z.number(), z.null()]),
+      verdict: z.string(),
+      note: z.string().optional(),
+    }),
+  ),
+});
+
+const outputsSchema = z.looseObject({ record: recordSchema, digest: z.string(), maxAgeSeconds: z.number() });
 
 /** An Evidence resource as events or a state have it. */
 export interface MeasuredResource {
   readonly urn: string;
-  readonly record: EvidenceRecord;
+  readonly record: z.infer<typeof recordSchema>;
+  /** As it stands beside the record. */
   readonly digest: string;
+  readonly digestHolds: boolean;
   readonly maxAgeSeconds: number;
 }
 
@@ -24,20 +47,16 @@ const CONTROL_PLANES_ONLY = new Set(["etcd-local-nvme", "etcd-fsync"]);
 
 /** undefined: no evidence, or none yet. */
 export function measuredIn(type: string, urn: string, outputs: unknown): MeasuredResource | undefined {
-  if (type !== "kvmesh:index:Evidence" || typeof outputs !== "object" || outputs === null) return undefined;
-  const { record, digest, maxAgeSeconds } = outputs as Record<string, unknown>;
-  if (typeof record !== "object" || record === null || !Array.isArray((record as { values?: unknown }).values))
-    return undefined;
-  return {
-    urn,
-    record: record as EvidenceRecord,
-    digest: typeof digest === "string" ? digest : "none",
-    maxAgeSeconds: typeof maxAgeSeconds === "number" ? maxAgeSeconds : 0,
-  };
+  if (type !== "kvmesh:index:Evidence") return undefined;
+  const { data } = outputsSchema.safeParse(outputs);
+  if (data === undefined) return undefined;
+  const { record, digest, maxAgeSeconds } = data;
+  return { urn, record, digest, digestHolds: digestOf(record) === digest, maxAgeSeconds };
 }
 
 /** @param now the time for which rules are judged. */
-export function measurementOf({ urn, record, digest, maxAgeSeconds }: MeasuredResource, now: Date): Measurement {
+export function measurementOf(measured: MeasuredResource, now: Date): Measurement {
+  const { urn, record, digest, digestHolds, maxAgeSeconds } = measured;
   const age = (now.getTime() - Date.parse(record.takenAt)) / 1000 / DAY_SECONDS;
   const limitDays = maxAgeSeconds / DAY_SECONDS;
   return {
@@ -49,7 +68,7 @@ export function measurementOf({ urn, record, digest, maxAgeSeconds }: MeasuredRe
     // Without a date it is no evidence.
     tooOld: !(age <= limitDays),
     digest,
-    digestHolds: digestOf(record) === digest,
+    digestHolds,
     verdict: record.verdict,
     values: record.values.map((value) => ({
       id: value.id,
@@ -85,7 +104,7 @@ export function evidenceFor(rule: string, measurements: readonly Measurement[], 
     });
 }
 
-function withUnit(value: Value["measured"], unit: Value["unit"]): string | undefined {
+function withUnit(value: string | number | null, unit: string | undefined): string | undefined {
   return value === null ? undefined : `${value}${unit === undefined ? "" : ` ${unit}`}`;
 }
 

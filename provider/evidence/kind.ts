@@ -3,7 +3,7 @@ import { changesOf } from "../core/diff";
 import { UserError, type Change, type Context, type Kind } from "../core/kind";
 import { without } from "../core/values";
 import { whenUnreachable } from "../node/reach";
-import { digestOf } from "./digest";
+import { digestOf } from "../../rules/canonical-json";
 import { inspectHost } from "./host";
 import { describe } from "./judge";
 import { judgeHost } from "./judge-host";

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { macOf, metaData, networkConfig, userData } from "../../components/nodes/cloud-init";
 import { coreLeaseKind } from "../../provider/corelease/corelease";
 import { domainKind } from "../../provider/domain/domain";
-import { digestOf } from "../../provider/evidence/digest";
+import { digestOf } from "../../rules/canonical-json";
 import { evidenceKind } from "../../provider/evidence/kind";
 import type { EvidenceOutputs } from "../../provider/evidence/schema";
 import { hostKeyKind } from "../../provider/hostkey/hostkey";

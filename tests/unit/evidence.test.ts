@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { canonicalJson, digestOf } from "../../provider/evidence/digest";
+import { canonicalJson, digestOf } from "../../rules/canonical-json";
 import { evidenceKind, outdated } from "../../provider/evidence/kind";
 import { preflightKind } from "../../provider/evidence/preflight";
 import type { EvidenceOutputs } from "../../provider/evidence/schema";

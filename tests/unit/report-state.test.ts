@@ -2,7 +2,7 @@ import { expect } from "chai";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { digestOf } from "../../provider/evidence/digest";
+import { digestOf } from "../../rules/canonical-json";
 import type { EvidenceRecord } from "../../provider/evidence/schema";
 import { EXIT } from "../../report/conclusion";
 import { renderHtml } from "../../report/formats/html";

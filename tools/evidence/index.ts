@@ -1,4 +1,4 @@
-import { digestOf } from "../../provider/evidence/digest";
+import { digestOf } from "../../rules/canonical-json";
 import type { EvidenceRecord, Value } from "../../provider/evidence/schema";
 import { table } from "../measure/tables";
 

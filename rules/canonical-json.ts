@@ -1,4 +1,4 @@
-import { sha256 } from "../libvirt/mark";
+import { createHash } from "node:crypto";
 
 /**
  * JSON in one form only, as RFC 8785 has it: no blanks, keys in the order of their UTF-16 code units, numbers as JavaScript
@@ -18,5 +18,5 @@ export function canonicalJson(value: unknown): string {
 
 /** "sha256:<64 hex>" of a record's canonical JSON. */
 export function digestOf(record: object): string {
-  return sha256(canonicalJson(record));
+  return `sha256:${createHash("sha256").update(canonicalJson(record)).digest("hex")}`;
 }
