@@ -6,6 +6,7 @@ import { MeshLayer } from "./components/mesh";
 import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, refuseUnfitProduction, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
+import { staleness, today } from "./rules/versions";
 
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
@@ -67,6 +68,8 @@ function done(resources: readonly pulumi.Resource[]): Promise<unknown> {
 }
 
 function readSpec(): StackSpec {
+  const old = staleness(today());
+  if (old !== undefined) void pulumi.log.warn(old);
   const checkout = path.resolve(__dirname, "..");
   return parseStack(rawConfig(pulumi.runtime.allConfig()), {
     stack: pulumi.getStack(),

@@ -1,6 +1,6 @@
 import { resourcePolicy, subjectOf, type Context, type Judge, type Judged } from "./frame";
 import { at, number, peek, text } from "./read";
-import { ISTIO_MAINTAINED, minorOf, SUPPORT_AS_OF } from "./support";
+import { judgedOn, unsupported } from "./support";
 
 const RELEASE = "kubernetes:helm.sh/v3:Release";
 const CHART = "kvmesh:index:Chart";
@@ -104,26 +104,23 @@ export const tracingSampled = resourcePolicy(
   },
 );
 
-export const istioSupported = resourcePolicy("istio-supported", {
-  *[CHART](chart, context) {
-    if (text(at(chart.props, "name")) !== "istiod") context.notApplicable("not istiod's chart");
-    const version = text(at(chart.props, "version")) ?? "";
-    if (!ISTIO_MAINTAINED.includes(minorOf(version))) yield* unmaintained(chart, version);
+export const istioSupported = resourcePolicy(
+  "istio-supported",
+  {
+    *[CHART](chart, context) {
+      if (text(at(chart.props, "name")) !== "istiod") context.notApplicable("not istiod's chart");
+      yield* unsupported("istio", chart, text(at(chart.props, "version")), context);
+    },
+    [RELEASE]: function* (release, context) {
+      yield* ofIstiod(function* (istiod, values) {
+        const version = text(at(istiod.props, "version")) ?? text(at(values, "global", "tag"));
+        // Without either, the chart's own version counts, which its Chart resource gives.
+        if (version !== undefined) yield* unsupported("istio", istiod, version, context);
+      })(release, context);
+    },
   },
-  [RELEASE]: ofIstiod(function* (release, values) {
-    const version = text(at(release.props, "version")) ?? text(at(values, "global", "tag"));
-    // Without either, the chart's own version counts, which its Chart resource gives.
-    if (version !== undefined && !ISTIO_MAINTAINED.includes(minorOf(version))) yield* unmaintained(release, version);
-  }),
-});
-
-function* unmaintained(resource: Judged, version: string): ReturnType<Judge> {
-  yield {
-    subject: subjectOf(resource),
-    found: `Istio ${version === "" ? "without a version" : version}`,
-    required: `one of ${ISTIO_MAINTAINED.join(", ")} (maintained on ${SUPPORT_AS_OF})`,
-  };
-}
+  judgedOn,
+);
 
 const INJECTION = "istio-injection";
 const REVISION = "istio.io/rev";

@@ -1,7 +1,7 @@
 import { parseAllDocuments } from "yaml";
 import { ofType, resourcePolicy, stackPolicy, subjectOf, type Judge, type Judged } from "./frame";
 import { at, entries, list, number, text } from "./read";
-import { KUBERNETES_MAINTAINED, minorOf, SUPPORT_AS_OF } from "./support";
+import { judgedOn, unsupported } from "./support";
 
 const CONTROL_PLANE = "kvmesh:index:ControlPlane";
 const MEMBER = "kvmesh:index:Member";
@@ -59,21 +59,14 @@ export const statefulProtected = resourcePolicy("stateful-protected", {
   },
 });
 
-const maintained: Judge = function* (node) {
-  const version = text(at(node.props, "kubernetesVersion"));
-  if (version !== undefined && KUBERNETES_MAINTAINED.includes(minorOf(version))) return;
-  yield {
-    subject: subjectOf(node),
-    found: `Kubernetes ${version ?? "without a version"}`,
-    required: `one of ${KUBERNETES_MAINTAINED.join(", ")} (maintained on ${SUPPORT_AS_OF})`,
-  };
-};
+const maintained: Judge = (node, context) =>
+  unsupported("kubernetes", node, text(at(node.props, "kubernetesVersion")), context);
 
-export const kubernetesSupported = resourcePolicy("kubernetes-supported", {
-  [CONTROL_PLANE]: maintained,
-  [MEMBER]: maintained,
-  "kvmesh:index:NodeRuntime": maintained,
-});
+export const kubernetesSupported = resourcePolicy(
+  "kubernetes-supported",
+  { [CONTROL_PLANE]: maintained, [MEMBER]: maintained, "kvmesh:index:NodeRuntime": maintained },
+  judgedOn,
+);
 
 export const kubeconfigSecret = resourcePolicy("kubeconfig-secret", {
   *[CONTROL_PLANE](plane) {

@@ -1,16 +1,42 @@
-/**
- * Maintained versions, from the projects' own pages of releases. They are a snapshot: the verdict on a commit must not
- * change with the clock, or a version's last day would stop the deployment that repairs something else. Whoever updates
- * the snapshot decides when a version's end begins to block.
- */
-export const SUPPORT_AS_OF = "2026-08-01";
+import {
+  isNextMinor,
+  maintainedMinors,
+  minorOf,
+  staleness,
+  supportProblem,
+  today,
+  versionData,
+  type Project,
+} from "../rules/versions";
+import { subjectOf, type Context, type Finding, type Judged } from "./frame";
+import { at, text } from "./read";
 
-export const KUBERNETES_MAINTAINED: readonly string[] = ["1.34", "1.35", "1.36"];
+/** The setting of both rules: with it a verdict of an old run comes out again as it was. */
+export const judgedOn = {
+  settings: {
+    today: { type: "string" as const, description: "The day to judge by, such as 2026-11-28; default: the clock's." },
+  },
+};
 
-/** Istio 1.28 ended on 2026-07-01. */
-export const ISTIO_MAINTAINED: readonly string[] = ["1.29", "1.30"];
-
-/** "1.34.2" → "1.34". */
-export function minorOf(version: string): string {
-  return version.replace(/^v/, "").split(".").slice(0, 2).join(".");
+/** Yields a finding when a project's version has no fixes on the day of the judgement. */
+export function* unsupported(
+  project: Project,
+  resource: Judged,
+  version: string | undefined,
+  context: Context,
+): Iterable<Finding> {
+  const on = text(at(context.settings, "today")) ?? today();
+  const problem = supportProblem(project, version ?? "", on);
+  if (problem === undefined) {
+    if (version !== undefined && isNextMinor(project, minorOf(version))) {
+      context.notApplicable(`${version} is newer than what was known on ${versionData.asOf}`);
+    }
+    return;
+  }
+  const old = staleness(on);
+  yield {
+    subject: subjectOf(resource),
+    found: problem,
+    required: `one of ${maintainedMinors(project, on).join(", ")} (maintained on ${on})${old === undefined ? "" : `; ${old}`}`,
+  };
 }

@@ -4,12 +4,10 @@ import { ClusterRole, ClusterRoleBinding } from "@pulumi/kubernetes/rbac/v1";
 import type { core } from "@pulumi/kubernetes/types/input";
 import * as pulumi from "@pulumi/pulumi";
 import type { CniSpec, KubernetesSpec } from "../../config/spec";
+import { versionData } from "../../rules/versions";
 
 /** Released versions and the tag of the plugin image that each one's manifest goes with. */
-export const FLANNEL_VERSIONS: Readonly<Record<string, string>> = {
-  "0.27.4": "v1.8.0-flannel1",
-  "0.28.4": "v1.9.1-flannel1",
-};
+export const FLANNEL_VERSIONS = versionData.flannel.cniPluginImage;
 
 export interface FlannelArgs {
   readonly cni: CniSpec;

@@ -1,11 +1,10 @@
 import { z } from "zod";
+import { istioCharts, versionData } from "../../rules/versions";
 import { fail, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
 import { problem, type Path, type Problem } from "../problems";
 import type { Environment } from "./environment";
-
-const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 
 const resources = z.strictObject({
   requests: z.strictObject({ cpu: field.quantity, memory: field.quantity }),
@@ -27,8 +26,14 @@ const given = z.strictObject({
     .exactVersion("exact Istio version; the pair with Kubernetes must be a supported one outside development")
     .optional(),
   profile: z.enum(["default", "demo"]).meta({ description: "`demo` is refused in production" }).default("default"),
-  charts: charts.meta({ description: "where charts come from: exactly one", absent: "Istio's repository" }).optional(),
-  hub: field.text("registry and prefix of Istio's images").default("docker.io/istio"),
+  charts: charts
+    .meta({
+      description: "where charts come from: exactly one",
+      absent:
+        "Istio's repository: `blob.istio.io/istio-release/charts` from 1.31 on, `istio-release.storage.googleapis.com/charts` before",
+    })
+    .optional(),
+  hub: field.text("registry and prefix of Istio's images").default(versionData.istio.hub),
   imagePullPolicy: field.pullPolicy.default("IfNotPresent"),
   replicas: field.count("istiod replicas", 1, 20).meta({ absent: "`2` in production, else `1`" }).optional(),
   istiodResources: resources.prefault({
@@ -91,12 +96,14 @@ export function complete(
   // A mesh that did not parse is still one: what needs it is no second problem.
   const mesh = entry ?? (isGiven ? { ...NO_MESH, provider: "istio" as const } : NO_MESH);
   if (entry?.provider === "istio" && entry.version === undefined) {
-    problems.push(problem(["mesh", "version"], undefined, "missing: give an exact version, such as 1.28.3"));
+    problems.push(
+      problem(["mesh", "version"], undefined, `missing: give an exact version, such as ${versionData.run.istio}`),
+    );
   }
   return {
     ...mesh,
     version: mesh.version ?? "",
-    charts: mesh.charts ?? { repository: ISTIO_REPOSITORY },
+    charts: mesh.charts ?? { repository: istioCharts(mesh.version ?? "") },
     replicas: mesh.replicas ?? (production ? 2 : 1),
     gatewayReplicas: mesh.gatewayReplicas ?? (production ? 2 : 1),
     mtls: mesh.mtls ?? (production ? "STRICT" : "unset"),

@@ -58,7 +58,7 @@ export function controlPlane(changes: object = {}, options: Partial<Subject> = {
   return {
     type: "kvmesh:index:ControlPlane",
     name: "cp-0",
-    props: { endpoint: host, name: "cp-0", kubernetesVersion: "1.34.2", config, ...changes },
+    props: { endpoint: host, name: "cp-0", kubernetesVersion: "1.36.6", config, ...changes },
     protect: true,
     additionalSecretOutputs: ["kubeconfig"],
     ...options,
@@ -71,7 +71,7 @@ export function member(name: string, changes: object = {}, options: Partial<Subj
     controlPlane: host,
     name,
     role: "control-plane",
-    kubernetesVersion: "1.34.2",
+    kubernetesVersion: "1.36.6",
     ...changes,
   };
   return { type: "kvmesh:index:Member", name, props, protect: true, ...options };
@@ -84,7 +84,7 @@ export function release(name: string, changes: object = {}): Subject {
     resources: { requests: { cpu: "500m", memory: "2Gi" }, limits: { memory: "4Gi" } },
     traceSampling: 1,
     global: {
-      tag: "1.30.0",
+      tag: "1.31.4",
       proxy: {
         resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "2000m", memory: "1024Mi" } },
       },

@@ -53,11 +53,18 @@ describe("Kubernetes policies", () => {
     expect(judge(statefulProtected, member("w", { role: unknown.string })).unknown).to.equal("role");
   });
 
-  it("kubernetes-supported: a maintained minor", () => {
-    expect(judge(kubernetesSupported, controlPlane()).violations).to.deep.equal([]);
-    expect(judge(kubernetesSupported, controlPlane({ kubernetesVersion: "1.18.20" })).violations[0]).to.include(
-      "found Kubernetes 1.18.20",
+  it("kubernetes-supported: a minor that is maintained on the day of the judgement", () => {
+    const plane = (kubernetesVersion: string) => controlPlane({ kubernetesVersion });
+    const on = (today: string) => ({ today });
+    expect(judge(kubernetesSupported, plane("1.34.2"), on("2026-10-27")).violations).to.deep.equal([]);
+    expect(judge(kubernetesSupported, plane("1.34.2"), on("2026-10-28")).violations[0]).to.match(
+      /found Kubernetes 1\.34\.2, whose minor ended on 2026-10-27\nrequired: one of 1\.35, 1\.36, 1\.37 \(maintained on 2026-10-28\)/,
     );
+    expect(judge(kubernetesSupported, plane("1.18.20")).violations[0]).to.include("found Kubernetes 1.18.20");
+    // A project's next minor is not refused because the data is older than it; what nobody released is.
+    expect(judge(kubernetesSupported, plane("1.38.0")).notApplicable).to.include("newer than what was known");
+    expect(judge(kubernetesSupported, plane("1.99.0")).violations).to.have.length(1);
+    expect(judge(kubernetesSupported, plane("1.18.20"), on("2028-01-01")).violations[0]).to.include("days old");
     expect(judge(kubernetesSupported, member("w", { kubernetesVersion: unknown.string })).unknown).to.equal(
       "kubernetesVersion",
     );

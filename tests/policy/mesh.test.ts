@@ -79,10 +79,16 @@ describe("Istio's installation", () => {
       type: "kvmesh:index:Chart",
       props: { name, version },
     });
-    expect(judge(istioSupported, chart("1.30.1")).violations).to.deep.equal([]);
+    const on = { today: "2026-11-28" };
+    expect(judge(istioSupported, chart("1.31.4"), on).violations).to.deep.equal([]);
+    expect(judge(istioSupported, chart("1.30.4"), on).violations).to.deep.equal([]);
+    expect(judge(istioSupported, chart("1.30.0"), on).violations[0]).to.include(
+      "found Istio 1.30.0, which lacks the security fixes of 1.30.4",
+    );
+    expect(judge(istioSupported, chart("1.30.4"), { today: "2027-01-01" }).violations[0]).to.include("ended on");
     expect(judge(istioSupported, chart("1.5.0")).violations[0]).to.include("found Istio 1.5.0");
     expect(judge(istioSupported, chart("1.5.0", "gateway")).notApplicable).to.be.a("string");
-    expect(judge(istioSupported, release("istiod")).violations).to.deep.equal([]);
+    expect(judge(istioSupported, release("istiod"), on).violations).to.deep.equal([]);
     expect(judge(istioSupported, release("istiod", { global: { tag: "1.27.0" } })).violations).to.have.length(1);
     expect(judge(istioSupported, chart(unknown.string)).unknown).to.equal("version");
   });

@@ -43,7 +43,7 @@ describe("what production refuses on up, whatever the policies", () => {
     expect(refused(replace("hugepages: 1GiB", "hugepages: 1GiB\n      accelerator: qemu"))).to.deep.equal([
       "hosts.osl1-a.accelerator",
     ]);
-    expect(refused(replace("version: 1.30.0", "version: 1.30.0\n    profile: demo"))).to.deep.equal(["mesh.profile"]);
+    expect(refused(replace("version: 1.31.4", "version: 1.31.4\n    profile: demo"))).to.deep.equal(["mesh.profile"]);
   });
 
   it("a machine of others that floats over a host's CPUs, unless it is allowed by its name", () => {

@@ -152,7 +152,7 @@ describe("parseStack, on what it does not take", () => {
     [
       "an unsupported pair",
       { environment: "staging", "kubernetes.version": "1.36.1" },
-      /^mesh\.version: .*Istio 1\.28 supports Kubernetes 1\.30 to 1\.34, not 1\.36\. Kubernetes 1\.36 goes with Istio 1\.30/,
+      /^mesh\.version: .*Istio 1\.28 supports Kubernetes 1\.30 to 1\.34, not 1\.36\. Kubernetes 1\.36 goes with Istio 1\.30, 1\.31/,
     ],
     [
       "weights of 90 and 20",

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { versionData } from "../../rules/versions";
 import type { Site } from "../site/types";
 import { CONTROL_VCPUS } from "./shares";
 
@@ -136,17 +137,17 @@ export function localStackFile(input: StackFileInput): string {
       },
     },
     kubernetes: {
-      version: "1.34.2",
+      version: versionData.run.kubernetes,
       scheduleOnControlPlanes: true,
       packages: site.packages,
       imagePullPolicy: pullPolicy,
-      cni: { version: "0.28.4", backend: "host-gw" },
+      cni: { version: versionData.run.flannel, backend: "host-gw" },
       ignorePreflightErrors: [...site.settings.ignorePreflightErrors],
       kubelet: site.settings.kubelet,
       kubeProxy: site.settings.kubeProxy,
     },
     mesh: {
-      version: "1.28.3",
+      version: versionData.run.istio,
       // Nothing here has a client outside the mesh, so there is no PERMISSIVE step to take first.
       mtls: "STRICT",
       ...(site.charts === undefined ? {} : { charts: { folder: site.charts } }),

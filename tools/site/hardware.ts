@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
+import { kubernetesApt, versionData } from "../../rules/versions";
 import { ensureBaseImage } from "./base-image";
 import { charts } from "./ingredients";
 import { ensureKey } from "./keys";
@@ -20,8 +21,6 @@ import { type Report, type Site, type SiteEndpoint, SiteError, type SiteOptions 
 
 const HOST = "host";
 const STORAGE = "/var/lib/kvmesh";
-/** Kubernetes' own packages, by minor version. */
-const REPOSITORY = "https://pkgs.k8s.io/core:/stable:/v1.34/deb/";
 const virsh = (args: readonly string[], allowFailure = false): ReturnType<typeof run> =>
   run("virsh", ["--quiet", "--connect", "qemu:///system", ...args], { allowFailure });
 
@@ -62,7 +61,9 @@ export async function hardwareUp(report: Report, options: SiteOptions): Promise<
     network: siteNetwork(subnet, subnet.device),
     identityFile,
     baseImage: official ?? (await ownImage(report)),
-    packages: official ? { source: "apt", repository: REPOSITORY } : { source: "preinstalled" },
+    packages: official
+      ? { source: "apt", repository: kubernetesApt(versionData.run.kubernetes) }
+      : { source: "preinstalled" },
     charts: official ? undefined : await charts(report),
     settings: hardwareSettings(!official),
   };

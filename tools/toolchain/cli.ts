@@ -1,3 +1,4 @@
+import { staleness, today } from "../../rules/versions";
 import { ensureTools, fromCache, fromPath } from "./ensure";
 import { recipe, toolNames, type ToolName } from "./recipes";
 
@@ -17,6 +18,8 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
     const found = await ensureTools(args as ToolName[], report);
     for (const name of args as ToolName[]) process.stdout.write(`${name} ${found[name]}\n`);
   } else if (command === "list" && args.length === 0) {
+    const old = staleness(today());
+    if (old !== undefined) report(old);
     for (const name of toolNames) process.stdout.write(`${await describe(name)}\n`);
   } else {
     throw new Error(usage);

@@ -1,29 +1,50 @@
+import { kubeadmImages, versionData } from "../../rules/versions";
+
 /**
- * The versions of everything that this program fetches or builds: the one place to change one. What else follows a
- * bump (a wrapper module's go.mod and go.sum, an npm package) is in docs/toolchain.md.
+ * Versions that go together: of everything that the program fetches, builds or bakes into machines. What follows a
+ * change of one (a wrapper module's go.mod and go.sum, an npm package) is in docs/toolchain.md.
  */
-export const versions = {
-  pulumi: "3.259.0",
+export interface Versions {
+  readonly pulumi: string;
   /** The npm package @pulumi/kubernetes has the same. */
-  pulumiKubernetes: "4.25.0",
-  kubernetes: "1.34.2",
-  istio: "1.28.3",
-  /** The newest 3.6 patch of the series that kubeadm of `kubernetes` deploys. */
-  etcd: "3.6.5",
+  readonly pulumiKubernetes: string;
+  readonly kubernetes: string;
+  readonly istio: string;
+  /** Of the image that kubeadm of `kubernetes` deploys, without the image's build number. */
+  readonly etcd: string;
   /** As `kubeadm config images list` of `kubernetes` says; the image tag adds a build number. */
-  etcdImage: "3.6.5-0",
-  coredns: "1.12.1",
-  pause: "3.10.1",
-  flannel: "0.28.4",
+  readonly etcdImage: string;
+  readonly coredns: string;
+  readonly pause: string;
+  readonly flannel: string;
   /** The last release of the CNI project that still held flannel's plugin; upstream's image has a later fork of it. */
-  flannelCni: "0.9.1",
+  readonly flannelCni: string;
   /** What the manifest of `flannel` asks for. */
-  flannelCniImage: "1.9.1-flannel1",
-  envoy: "1.40.0",
-  go: "1.26.8",
+  readonly flannelCniImage: string;
+  readonly envoy: string;
+  readonly kubeVip: string;
+  readonly go: string;
   /** For Pulumi programs where PATH has none of 22 or later. */
-  node: "22.23.3",
-} as const;
+  readonly node: string;
+}
+
+/** The versions that go with this Kubernetes; without one those of the quickstart. */
+export function versionsWith(kubernetes: string = versionData.run.kubernetes): Versions {
+  const { etcd, coredns, pause } = kubeadmImages(kubernetes);
+  const { run, flannel } = versionData;
+  return {
+    ...run,
+    kubernetes,
+    etcd: etcd.replace(/-.*$/, ""),
+    etcdImage: etcd,
+    coredns,
+    pause,
+    flannelCniImage: flannel.cniPluginImage[run.flannel]!.replace(/^v/, ""),
+  };
+}
+
+/** What the quickstart and the tests run. */
+export const versions = versionsWith();
 
 /** `major.minor.patch`; a missing patch is 0. */
 export type Version = readonly [number, number, number];
