@@ -12,6 +12,8 @@ export interface StepMetadata {
 }
 
 interface StepState {
+  /** Left out of components, which are only names for what is below them. */
+  readonly custom?: boolean;
   readonly inputs?: Readonly<Record<string, unknown>>;
   readonly outputs?: Readonly<Record<string, unknown>>;
 }
@@ -37,7 +39,7 @@ export class PlanBuilder {
 
   add(metadata: StepMetadata, ended: Step["ended"]): void {
     const { op, urn, type } = metadata;
-    if (type === "pulumi:pulumi:Stack" || type.startsWith("pulumi:providers:")) return;
+    if ((metadata.new ?? metadata.old)?.custom !== true || type.startsWith("pulumi:providers:")) return;
     if (op === "same") this.same.add(urn);
     const ours = OP[op];
     if (ours === undefined) return;

@@ -71,6 +71,6 @@ a{color:var(--accent)}
 footer{color:var(--soft);font-size:.9rem;padding-top:1.5rem;padding-bottom:3rem}
 @media (max-width:40rem){header,main,footer{padding:0 1rem}h1{font-size:1.5rem}.finding div,.run div{grid-template-columns:1fr;gap:0}.tiles{grid-template-columns:repeat(auto-fit,minmax(7rem,1fr))}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--text:#000;--soft:#333;--line:#999;--accent:#000;--fail:#8f1b12;--fail-bg:#fff;--warn:#6b3c07;--warn-bg:#fff;--open:#333;--open-bg:#fff;--pass:#0b4f2f;--pass-bg:#fff;--none:#333;--broken:#fff;--broken-line:#2c0a47}
-body{font-size:10pt}header,main,footer{max-width:none;padding:0}.skip,.filter{display:none}.card,tr,li,.verdict,.tiles{break-inside:avoid}h2,caption{break-after:avoid}.verdict,.chip{border:1px solid}.verdict.broken{color:#2c0a47}
-.scroll{overflow:visible;border:0}table{min-width:0}thead{display:table-header-group}thead th:nth-child(1){width:15%}thead th:nth-child(3){width:11%}thead th:nth-child(4){width:17%}thead th:nth-child(5){width:25%}.chip{white-space:normal}}
+html{font-size:12px}body{font-size:1rem}header,main,footer{max-width:none;padding:0}.skip,.filter{display:none}h2{margin:1.5rem 0 .6rem}tr,li,.tile,.verdict{break-inside:avoid}h2,h3,caption,.meta{break-after:avoid}.card{padding:.6rem .9rem}.verdict,.chip{border:1px solid}.verdict.broken{color:#2c0a47}.tiles{grid-template-columns:repeat(5,1fr)}
+.scroll{overflow:visible;border:0}table{min-width:0}th,td{padding:.35rem .5rem}thead{display:table-header-group}thead th:nth-child(1){width:14%}thead th:nth-child(3){width:12%}thead th:nth-child(4){width:20%}thead th:nth-child(5){width:24%}.chip,.control{white-space:normal}}
 `;

@@ -131,6 +131,7 @@ export function step(
   detailedDiff?: Record<string, { diffKind: string }>,
 ): EngineEvent {
   const weights = (weight: number): object => ({
+    custom: true,
     inputs: { spec: { http: [{ route: [{ weight }] }] }, metadata: { annotations: "hunter2-old" } },
   });
   return {
