@@ -12,8 +12,9 @@ const rooms = [
   { room: "provider", may: ["rules"] },
   { room: "components", may: ["rules", "config", "provider"] },
   { room: "policies", may: ["rules"] },
-  { room: "report", may: ["rules", "policies"] },
-  { room: "tools", may: ["rules", "config", "provider", "components", "policies", "report"] },
+  { room: "command", may: ["rules", "config"] },
+  { room: "report", may: ["rules", "policies", "command"] },
+  { room: "tools", may: ["rules", "command", "config", "provider", "components", "policies", "report"] },
 ];
 
 const zones = rooms.map(({ room, may }) => ({

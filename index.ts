@@ -10,10 +10,13 @@ import { staleness, today } from "./rules/versions";
 
 /** Composition root: the stack file, then nodes, then the cluster on them, then the mesh in it. */
 export = async (): Promise<Record<string, unknown>> => {
-  const spec = explained(readSpec);
-  if (!pulumi.runtime.isDryRun()) explained(() => refuseUnfitProduction(spec, pulumi.getStack()));
-  const placed = await placedMachines(spec.hosts);
-  return explained(() => compose(spec, placed));
+  try {
+    const spec = readSpec();
+    if (!pulumi.runtime.isDryRun()) refuseUnfitProduction(spec, pulumi.getStack());
+    return compose(spec, await placedMachines(spec.hosts));
+  } catch (error) {
+    throw explained(error);
+  }
 };
 
 function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachines>>): Record<string, unknown> {
@@ -80,11 +83,13 @@ function readSpec(): StackSpec {
 }
 
 /** What the person has to change is printed as one list; a stack trace of ours would only hide it. */
-function explained<T>(step: () => T): T {
-  try {
-    return step();
-  } catch (error) {
-    const theirs = [ConfigError, PlacementError].some((kind) => error instanceof kind);
-    throw theirs ? new pulumi.RunError((error as Error).message) : error;
+function explained(error: unknown): unknown {
+  const { message } = error as Error;
+  if ([ConfigError, PlacementError].some((kind) => error instanceof kind)) {
+    return new pulumi.RunError(message);
   }
+  if (process.env.KVMESH_DEBUG) return error;
+  return new pulumi.RunError(
+    `a fault of kvmesh itself: ${message}\n  KVMESH_DEBUG=1 shows where. Report that, please.`,
+  );
 }

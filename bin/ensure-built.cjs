@@ -62,7 +62,7 @@ function refusalOf(rooms) {
   return stale && `${stale} is not compiled, or was changed since: run \`npm run build\``;
 }
 
-module.exports = { ensureBuilt, refusalOf, staleSource };
+module.exports = { ALL, ensureBuilt, refusalOf, staleSource };
 
 // Preloaded: the program's own room is enough, because it imports nothing outside it.
 if (module.parent?.id === "internal/preload") {

@@ -14,7 +14,8 @@ Reflect.deleteProperty(Error, "prepareStackTrace");
 if (process.env.KVMESH_DEBUG_SDK === undefined) {
   // The SDK sends the engine three debug messages a resource, and takes a trace of each of some fifty promises a resource.
   pulumi.log.debug = () => Promise.resolve();
-  Error.stackTraceLimit = 3;
+  // No person has to read a trace of ours; who looks for a fault sets KVMESH_DEBUG (docs/commands.md).
+  Error.stackTraceLimit = process.env.KVMESH_DEBUG ? 10 : 0;
   const debuggable = require("@pulumi/pulumi/runtime/debuggable");
   debuggable.debuggablePromise = withoutTraces(debuggable.debuggablePromise);
 }

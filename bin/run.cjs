@@ -4,14 +4,18 @@
 "use strict";
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
+const os = require("node:os");
 const path = require("node:path");
-const { staleSource } = require("./ensure-built.cjs");
+const { ALL, staleSource } = require("./ensure-built.cjs");
 
 const root = path.resolve(__dirname, "..");
 
-function fail(message) {
+/** Exit codes as in command/exit-codes.ts, which is not compiled yet. */
+const [USAGE, FAILED] = [2, 3];
+
+function fail(message, code = FAILED) {
   process.stderr.write(`kvmesh: ${message}\n`);
-  process.exit(1);
+  process.exit(code);
 }
 
 /** Runs a step of ours; its output goes to stderr, so that what the program prints stays clean. */
@@ -20,6 +24,7 @@ function step(what, command, args) {
   process.stderr.write(`kvmesh: ${what} …\n`);
   const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  if (result.error) fail(`${what}: the command ${command} can't be run: ${result.error.message}`);
   if (result.status !== 0)
     fail(`${what} failed after ${seconds} s (\`${command} ${args.join(" ")}\`); its output is above`);
   process.stderr.write(`kvmesh: ${what}: ${seconds} s\n`);
@@ -40,14 +45,20 @@ const [found, needed] = [process.versions.node, oldest].map((version) => version
 if (found[0] < needed[0] || (found[0] === needed[0] && found[1] < needed[1])) {
   fail(`Node.js ${process.versions.node} is too old: ${oldest} or later is needed (https://nodejs.org)`);
 }
+// Without HOME, Go, npm and Pulumi know no place for what they keep; an empty one would be the current folder.
+if (!process.env.HOME) process.env.HOME = os.userInfo().homedir;
 const [program, ...args] = process.argv.slice(2);
-if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quickstart/cli");
+if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quickstart/cli", USAGE);
 
 if (packagesAreStale()) {
   step("installing npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
-if (staleSource())
+const rooms = [...ALL, "command", "report", "tools", program.split("/")[0]];
+if (staleSource([...new Set(rooms)]))
   step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
 
-process.argv = [process.argv[0], path.join(root, "dist", `${program}.js`), ...args];
-require(process.argv[1]);
+const compiled = path.join(root, "dist", `${program}.js`);
+if (!fs.existsSync(compiled)) fail(`there is no program ${program}; package.json has them, under scripts`, USAGE);
+process.argv = [process.argv[0], compiled, ...args];
+require("../dist/command/end.js").catchEverything();
+require(compiled);

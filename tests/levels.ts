@@ -63,7 +63,7 @@ export const testLevels: readonly Level[] = [
   },
   {
     name: "engine",
-    what: "the real CLI with our plugin, on simulated hosts",
+    what: "the real CLI with our plugin, on simulated hosts; every command as a person runs it",
     files: ["tests/engine/**/*.test.js"],
     parallel: true,
     timeoutMs: 300_000,

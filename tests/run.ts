@@ -10,6 +10,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { spawn } from "node:child_process";
+import { describeCommand, parseLine } from "../command/parse";
+import { runCommand } from "../command/end";
+import { UsageError } from "../command/errors";
 import { labLevels, testLevels, type Level } from "./levels";
 import type { LevelResult } from "./support/reporter";
 
@@ -127,15 +130,21 @@ async function runAll(levels: readonly Level[], options: Options): Promise<Reado
   return results;
 }
 
-async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  const grepAt = args.indexOf("--grep");
-  const grep = grepAt >= 0 ? args[grepAt + 1] : undefined;
-  const names = args.filter((arg, index) => !arg.startsWith("--") && (grepAt < 0 || index !== grepAt + 1));
-  const levels = args.includes("--lab") ? labLevels : testLevels;
+const WHAT = "Runs the tests, level by level, two levels side by side; the last line says how many passed and failed.";
+
+async function main(): Promise<number> {
+  const command = describeCommand({ start: "npm test --", what: WHAT, example: "unit policy --grep placement" })
+    .argument("[LEVEL...]", `default: all of ${testLevels.map(({ name }) => name).join(", ")}`)
+    .option("--lab", "the levels of `npm run lab`: they need root, namespaces and minutes")
+    .option("--grep <PATTERN>", "only tests whose name matches");
+  if (!parseLine(command, process.argv.slice(2))) return 0;
+  const [names] = command.processedArgs;
+  const { grep, lab } = command.opts();
+  const levels = lab === true ? labLevels : testLevels;
   const unknown = names.filter((name) => !levels.some((level) => level.name === name));
   if (unknown.length > 0) {
-    throw new Error(`no level ${unknown.join(", ")}; there are ${levels.map((level) => level.name).join(", ")}`);
+    const there = levels.map((level) => level.name).join(", ");
+    throw new UsageError(`no level ${unknown.join(", ")}; there are ${there}`);
   }
   const chosen = levels.filter((level) => names.length === 0 || names.includes(level.name));
   const results = await runAll(chosen, { grep, live: chosen.length === 1 });
@@ -150,10 +159,7 @@ async function main(): Promise<void> {
   if (total.passed + total.failed === 0) total.failed = 1;
   if (total.skipped > 0) say(`\n${total.skipped} skipped; each says why above`);
   say(`\n${total.passed} passed, ${total.failed} failed`);
-  process.exitCode = total.failed === 0 ? 0 : 1;
+  return total.failed === 0 ? 0 : 1;
 }
 
-main().catch((error: unknown) => {
-  say(`${error instanceof Error ? error.message : String(error)}\n0 passed, 1 failed`);
-  process.exitCode = 1;
-});
+runCommand(main);

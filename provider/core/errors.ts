@@ -21,17 +21,16 @@ export interface Inputs {
 }
 
 /**
- * The gRPC error of a failed call. A UserError is told as it is; anything else is a defect of the plugin and comes with its stack.
+ * The gRPC error of a failed call. A UserError is told as it is; anything else is a defect of the plugin, whose stack
+ * KVMESH_DEBUG=1 shows.
  * Messages must not hold secrets: handlers build them from names, paths and commands' standard error.
  */
 export function failureOf(error: unknown, inputs?: Inputs): Failure {
   if (error instanceof PartialError) return partial(error, inputs);
   if (error instanceof UserError) return { code: grpc.status.FAILED_PRECONDITION, details: error.message };
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return {
-    code: grpc.status.INTERNAL,
-    details: `unexpected failure in the kvmesh plugin (please report it): ${stack}`,
-  };
+  const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+  const shown = process.env.KVMESH_DEBUG ? stack : `${message}\n  KVMESH_DEBUG=1 shows where. Report that, please.`;
+  return { code: grpc.status.INTERNAL, details: `a fault of kvmesh itself: ${shown}` };
 }
 
 /** The engine records id and properties when it finds this message in the error's details. */

@@ -57,9 +57,16 @@ describe("differences", () => {
 });
 
 describe("failures", () => {
-  it("are told without a stack when they are for people, with one when they are defects", () => {
+  it("are told without a stack, and defects with the way to theirs", () => {
     expect(failureOf(new UserError("do this")).details).to.equal("do this");
-    expect(failureOf(new TypeError("oops")).details).to.match(/please report it\): TypeError: oops\n\s+at /);
+    expect(failureOf(new TypeError("oops")).details).to.match(/^a fault of kvmesh itself: oops\n.*KVMESH_DEBUG=1/);
+    expect(failureOf(new TypeError("oops")).details).not.to.match(/\n\s+at /);
+    process.env.KVMESH_DEBUG = "1";
+    try {
+      expect(failureOf(new TypeError("oops")).details).to.match(/TypeError: oops\n\s+at /);
+    } finally {
+      delete process.env.KVMESH_DEBUG;
+    }
   });
 
   it("carry what was half made", () => {

@@ -22,6 +22,7 @@ const capable: Machine = {
   hasApt: true,
   hasNamespaces: true,
   memoryBytes: 16 * 2 ** 30,
+  cpus: 8,
   kvmProblem: undefined,
 };
 
@@ -34,6 +35,12 @@ describe("the choice of a site", () => {
     const choice = decide({ ...capable, kvmProblem: "a guest hangs on /dev/kvm" });
     expect(choice.kind).to.equal("emulated");
     expect(choice.reasons[0]).to.equal("a guest hangs on /dev/kvm");
+  });
+
+  it("is emulated where the machines' CPUs would not be their own", () => {
+    const choice = decide({ ...capable, cpus: 3 });
+    expect(choice.kind).to.equal("emulated");
+    expect(choice.reasons[0]).to.equal("3 CPUs are too few for two machines with CPUs of their own (4)");
   });
 
   it("is none elsewhere, with every reason at once", () => {

@@ -1,23 +1,17 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { parse } from "yaml";
+import { describeCommand, parseLine } from "../../command/parse";
+import { UsageError } from "../../command/errors";
+import { kvmeshConfig, readYaml, stacksIn } from "../../command/stack-file";
 import { formatProblem, parseStack } from "../../config";
 import { placedFrom, type Placed } from "../../components/nodes/placed";
 import type { HostSpec } from "../../config/spec";
-import { UserError } from "../../provider/core/kind";
 import { capacityOf } from "./capacity";
 import { capacityTable } from "./table";
 
-export const USAGE = `npm run capacity -- [--stack NAME] [--state FILE|none] [--json]
-
-What each host of a stack has in cores, memory and disk, what is free, and who has the rest. Asks no host.
-  --stack NAME   Pulumi.NAME.yaml; default: the only stack file
-  --state FILE   what \`pulumi stack export\` wrote; \`none\`: as if nothing were there yet.
-                 Default: \`pulumi stack export\` is asked, where there is a Pulumi and it has the stack
-  --json         for programs
-Exit code 1: a machine of the stack file has no place, or a thin pool is too small for the disks on it.`;
+const WHAT =
+  "What each host of a stack has in cores, memory and disk, what is free, and who has the rest. Asks no host.";
 
 export interface Output {
   readonly out: (text: string) => void;
@@ -25,28 +19,24 @@ export interface Output {
 }
 
 export function capacityCommand(args: readonly string[], checkout: string, { out, note }: Output): number {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      stack: { type: "string" },
-      state: { type: "string" },
-      json: { type: "boolean" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
-    out(USAGE);
-    return 0;
-  }
-  const stack = values.stack ?? onlyStack(checkout);
+  const command = describeCommand({
+    start: "npm run capacity --",
+    what: WHAT,
+    example: "--stack prod --json",
+    codes: { 1: "a machine of the stack file has no place, or a thin pool is too small for the disks on it" },
+  })
+    .option("--stack <NAME>", "Pulumi.NAME.yaml (default: the only stack file)")
+    .option(
+      "--state <FILE>",
+      "what `pulumi stack export` wrote; `none`: as if nothing were there yet (default: `pulumi stack export` is asked, " +
+        "where there is a Pulumi and it has the stack)",
+    )
+    .option("--json", "for programs");
+  if (!parseLine(command, args, out)) return 0;
+  const options = command.opts();
+  const stack = options.stack ?? onlyStack(checkout);
   const file = `Pulumi.${stack}.yaml`;
-  if (!fs.existsSync(path.join(checkout, file))) throw new UserError(`there is no ${file}`);
-  const { config = {} } = (parse(fs.readFileSync(path.join(checkout, file), "utf8")) ?? {}) as {
-    config?: Record<string, unknown>;
-  };
-  const raw = Object.fromEntries(
-    Object.entries(config).flatMap(([key, value]) => (key.startsWith("kvmesh:") ? [[key.slice(7), value]] : [])),
-  );
+  const raw = kvmeshConfig(readYaml(checkout, file), file);
   const spec = parseStack(raw, {
     stack,
     readFacts: (name) => JSON.parse(fs.readFileSync(path.resolve(checkout, name), "utf8")) as unknown,
@@ -55,17 +45,17 @@ export function capacityCommand(args: readonly string[], checkout: string, { out
     },
     now: new Date(),
   });
-  const placed = placedIn(stateOf(values.state, stack, checkout, note), spec.hosts);
+  const placed = placedIn(stateOf(options.state, stack, checkout, note), spec.hosts);
   const capacity = capacityOf(spec, stack, placed);
-  out(values.json === true ? JSON.stringify(capacity, undefined, 2) : capacityTable(capacity));
+  out(options.json === true ? JSON.stringify(capacity, undefined, 2) : capacityTable(capacity));
   const tooSmall = capacity.hosts.some(({ thinPool }) => thinPool !== undefined && thinPool.free < 0);
   return capacity.misfits.length === 0 && !tooSmall ? 0 : 1;
 }
 
 function onlyStack(checkout: string): string {
-  const names = fs.readdirSync(checkout).flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
+  const names = stacksIn(checkout);
   if (names.length === 1) return names[0]!;
-  throw new UserError(names.length === 0 ? "there is no stack file here" : `say --stack, one of ${names.join(", ")}`);
+  throw new UsageError(names.length === 0 ? "there is no stack file here" : `say --stack, one of ${names.join(", ")}`);
 }
 
 /** The text of an exported state; undefined: none. */
@@ -80,7 +70,7 @@ function stateOf(
     try {
       return fs.readFileSync(given, "utf8");
     } catch (error) {
-      throw new UserError(`the state can't be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw new UsageError(`the state can't be read: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   const asked = spawnSync("pulumi", ["stack", "export", "--stack", stack, "--non-interactive"], {
@@ -107,7 +97,7 @@ function placedIn(state: string | undefined, hosts: readonly HostSpec[]): readon
   try {
     exported = JSON.parse(state) as Exported;
   } catch {
-    throw new UserError("the state is no JSON: give a file that `pulumi stack export` wrote");
+    throw new UsageError("the state is no JSON: give a file that `pulumi stack export` wrote");
   }
   return placedFrom(
     Object.fromEntries(

@@ -1,3 +1,5 @@
+import { z } from "zod";
+import { UserError } from "../../provider/core/kind";
 import { digestOf } from "../../rules/canonical-json";
 import type { EvidenceRecord, Value } from "../../provider/evidence/schema";
 import { table } from "../measure/tables";
@@ -11,29 +13,60 @@ export interface FoundEvidence {
   readonly contradictions: readonly string[];
 }
 
-interface Export {
-  readonly deployment?: {
-    readonly resources?: readonly {
-      readonly type: string;
-      readonly outputs?: {
-        readonly record?: EvidenceRecord;
-        readonly digest?: string;
-        readonly contradictions?: readonly string[];
-      };
-    }[];
-  };
-}
+/** What of an exported state is read here; a machine whose evidence was never taken has none. */
+const exported = z.object({
+  deployment: z.object({
+    resources: z
+      .array(z.object({ type: z.string(), outputs: z.record(z.string(), z.unknown()).optional() }))
+      .optional(),
+  }),
+});
 
-/** All evidence of an exported state, in the order of the machines' names. */
+/** The parts of a record that the table shows; its digest is computed over all of it. */
+const shown = z.object({
+  record: z.looseObject({
+    machine: z.string(),
+    address: z.string(),
+    takenAt: z.string(),
+    verdict: z.string(),
+    tools: z.record(z.string(), z.string()),
+    values: z.array(z.looseObject({ verdict: z.string(), what: z.string() })),
+  }),
+  digest: z.string().default(""),
+  contradictions: z.array(z.string()).default([]),
+});
+
+/**
+ * All evidence of an exported state, in the order of the machines' names.
+ * @throws UserError when the text is no export of a stack
+ */
 export function evidenceIn(stateJson: string): readonly FoundEvidence[] {
-  const resources = (JSON.parse(stateJson) as Export).deployment?.resources ?? [];
-  return resources
+  return stateIn(stateJson)
     .flatMap(({ type, outputs }) => {
       if (type !== "kvmesh:index:Evidence" || outputs?.record === undefined) return [];
-      const { record, digest = "", contradictions = [] } = outputs;
-      return [{ record, digest, computed: digestOf(record), contradictions }];
+      const { record, digest, contradictions } = checked(shown, outputs);
+      return [{ record: record as unknown as EvidenceRecord, digest, computed: digestOf(record), contradictions }];
     })
     .sort((a, b) => (a.record.machine < b.record.machine ? -1 : 1));
+}
+
+function stateIn(text: string) {
+  let state: unknown;
+  try {
+    state = JSON.parse(text);
+  } catch {
+    throw new UserError(`the state is no JSON: ${WANTED}`);
+  }
+  return checked(exported, state).deployment.resources ?? [];
+}
+
+const WANTED = "give a file that `pulumi stack export` wrote";
+
+function checked<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  throw new UserError(`the state is not as Pulumi writes it, at ${first!.path.join(".") || "its top"}: ${WANTED}`);
 }
 
 /** One machine's evidence as lines for a person. */

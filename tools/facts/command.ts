@@ -1,8 +1,9 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { parse } from "yaml";
+import { describeCommand, parseLine } from "../../command/parse";
+import { UsageError } from "../../command/errors";
+import { readYaml, stacksIn } from "../../command/stack-file";
 import { ConfigError, parseFacts } from "../../config";
 import { missingSoftware, type HostFacts } from "../../config/facts";
 import { UserError } from "../../provider/core/kind";
@@ -11,13 +12,8 @@ import type { Transport } from "../../provider/transport/transport";
 import { hostsIn, type HostToProbe } from "./hosts";
 import { changedFacts, formatFacts, probeHost } from "./index";
 
-export const USAGE = `npm run facts -- [--check] [--stack NAME] [HOST …]
-
-Probes hosts of a stack file over SSH and writes their facts files, which previews read instead of the hosts.
-  --check        writes nothing; exit code 1 when a host is not what its file says
-  --stack NAME   Pulumi.NAME.yaml; default: the only stack file that has these hosts
-  HOST           default: every host of the stack
-Exit code 2: a host could not be probed.`;
+const WHAT =
+  "Probes hosts of a stack file over SSH and writes their facts files, which previews read instead of the hosts.";
 
 /** What became of one host. */
 type Outcome = "same" | "different" | "failed";
@@ -28,17 +24,18 @@ export async function factsCommand(
   checkout: string,
   say: (line: string) => void,
 ): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { check: { type: "boolean" }, stack: { type: "string" }, help: { type: "boolean" } },
-    allowPositionals: true,
-  });
-  if (values.help === true) {
-    say(USAGE);
-    return 0;
-  }
-  const check = values.check === true;
-  const { identityFile, hosts } = chosenHosts(checkout, values.stack, positionals);
+  const command = describeCommand({
+    start: "npm run facts --",
+    what: WHAT,
+    example: "--check --stack prod",
+    codes: { 1: "with --check, a host is not what its file says" },
+  })
+    .argument("[HOST...]", "default: every host of the stack")
+    .option("--check", "write nothing; exit code 1 when a host is not what its file says")
+    .option("--stack <NAME>", "Pulumi.NAME.yaml (default: the only stack file that has these hosts)");
+  if (!parseLine(command, args, (text) => say(text.trimEnd()))) return 0;
+  const { stack, check = false } = command.opts();
+  const { identityFile, hosts } = chosenHosts(checkout, stack, command.processedArgs[0]);
   const transport = new SshTransport({
     identityFile: identityFile?.replace(/^~(?=\/)/, os.homedir()),
     connectTimeoutSeconds: 15,
@@ -57,7 +54,7 @@ export async function factsCommand(
   if (failed! > 0) say(`${failed} of ${hosts.length} hosts could not be probed; their files are as they were`);
   if (check && different! > 0)
     say(`${different} of ${hosts.length} facts files are out of date: \`npm run facts\` writes them`);
-  return failed! > 0 ? 2 : check && different! > 0 ? 1 : 0;
+  return failed! > 0 ? 3 : check && different! > 0 ? 1 : 0;
 }
 
 /** The hosts to probe, from the one stack file that is meant. */
@@ -66,24 +63,21 @@ function chosenHosts(
   stack: string | undefined,
   names: readonly string[],
 ): { identityFile?: string; hosts: readonly HostToProbe[] } {
-  const stacks = fs
-    .readdirSync(checkout)
-    .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? [])
-    .filter((name) => stack === undefined || name === stack)
+  const stacks = (stack === undefined ? stacksIn(checkout) : [stack])
     .map((name) => {
       const file = `Pulumi.${name}.yaml`;
-      return { file, ...hostsIn(parse(fs.readFileSync(path.join(checkout, file), "utf8")), file) };
+      return { file, ...hostsIn(readYaml(checkout, file), file) };
     })
     .filter(({ hosts }) => names.every((name) => hosts.some((host) => host.name === name)) && hosts.length > 0);
   const [only, ...others] = stacks;
   if (!only) {
-    const where = stack === undefined ? "no stack file" : `Pulumi.${stack}.yaml`;
-    throw new UserError(
-      `${where} has ${names.length > 0 ? names.join(" and ") : "hosts"}: declare them in kvmesh:hosts first`,
+    const where = stack === undefined ? "no stack file has" : `Pulumi.${stack}.yaml does not have`;
+    throw new UsageError(
+      `${where} ${names.length > 0 ? names.join(" and ") : "any hosts"}: declare them in kvmesh:hosts first`,
     );
   }
   if (others.length > 0) {
-    throw new UserError(`${stacks.map(({ file }) => file).join(" and ")} could be meant: add --stack NAME`);
+    throw new UsageError(`${stacks.map(({ file }) => file).join(" and ")} could be meant: add --stack NAME`);
   }
   return { ...only, hosts: only.hosts.filter(({ name }) => names.length === 0 || names.includes(name)) };
 }

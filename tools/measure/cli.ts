@@ -1,5 +1,8 @@
-/** `canary` and `strict`: measures of a running mesh, for a person. Exit code 1: not as declared; 2: wrong arguments. */
-import { parseArgs } from "node:util";
+/** `canary` and `strict`: measures of a running mesh, for a person. */
+import * as fs from "node:fs";
+import { describeCommand, needed, runLine, subcommand } from "../../command/parse";
+import { runCommand } from "../../command/end";
+import { UsageError } from "../../command/errors";
 import { measureCanary } from "./canary";
 import { gatewayUrl } from "./gateway";
 import { openCluster } from "./kubectl";
@@ -7,57 +10,57 @@ import type { ExpectedShare } from "./split";
 import { proveStrict } from "./strict";
 import { canaryTable, strictTable } from "./tables";
 
-const usage = `npm run measure -- canary --weights v1=90,v2=10 [--url URL | --kubeconfig FILE] [--host NAME]
-                         [--requests 1000] [--concurrency 8]
-npm run measure -- strict --kubeconfig FILE --namespace NAME --service NAME --image IMAGE [--port 80]
-`;
-
-class UsageError extends Error {}
-
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const aside = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function main(args: readonly string[]): Promise<boolean> {
-  const [command, ...rest] = args;
-  if (command === "--help" || command === "-h") {
-    say(usage.trimEnd());
-    return true;
-  }
-  const text = { type: "string" } as const;
-  if (command === "canary") {
-    const options = { weights: text, url: text, kubeconfig: text, host: text, requests: text, concurrency: text };
-    const { values } = parseArgs({ args: rest, options });
-    const result = await measureCanary({
-      weights: parseWeights(required(values.weights, "--weights")),
-      url: values.url ?? (await gatewayUrl(await openCluster(kubeconfigOf(values), aside))),
-      host: values.host,
-      requests: count(values.requests, "--requests"),
-      concurrency: count(values.concurrency, "--concurrency"),
+async function main(): Promise<number> {
+  const outcome = { good: true };
+  const program = describeCommand({
+    start: "npm run measure --",
+    what: "Measures a running mesh.",
+    example: "canary --weights v1=90,v2=10 --kubeconfig kubeconfig",
+    codes: { 1: "the mesh is not as declared" },
+  });
+  subcommand(program, "canary", "sends requests through the gateway and counts which version answers")
+    .option("--weights <SHARES>", "what is declared: v1=90,v2=10", parseWeights)
+    .option("--url <URL>", "the gateway (default: the cluster is asked for it)", address)
+    .option("--kubeconfig <FILE>", "default: $KUBECONFIG")
+    .option("--host <NAME>", "Host header of the requests")
+    .option("--requests <N>", "how many (default: 1000)", count)
+    .option("--concurrency <N>", "how many at once (default: 8)", count)
+    .action(async ({ url, kubeconfig, host, requests, concurrency, ...options }) => {
+      const weights = needed(options.weights, "--weights SHARES");
+      const gateway = url ?? (await gatewayUrl(await openCluster(kubeconfigOf(kubeconfig), aside)));
+      const result = await measureCanary({ weights, url: gateway, host, requests, concurrency });
+      canaryTable(result).forEach(say);
+      outcome.good = result.asDeclared;
     });
-    canaryTable(result).forEach(say);
-    return result.asDeclared;
-  }
-  if (command === "strict") {
-    const options = { kubeconfig: text, namespace: text, service: text, image: text, port: text };
-    const { values } = parseArgs({ args: rest, options });
-    const proof = {
-      namespace: required(values.namespace, "--namespace"),
-      service: required(values.service, "--service"),
-      image: required(values.image, "--image"),
-      port: count(values.port, "--port"),
-    };
-    const result = await proveStrict(await openCluster(kubeconfigOf(values), aside), proof);
-    strictTable(result).forEach(say);
-    return result.proven;
-  }
-  throw new UsageError(command === undefined ? "what is to be measured?" : `no measure "${command}"`);
+  subcommand(program, "strict", "tries a plaintext client and one of the mesh against a service")
+    .option("--namespace <NAME>", "of the service")
+    .option("--service <NAME>", "the service")
+    .option("--image <IMAGE>", "of the clients: it can `get URL`")
+    .option("--kubeconfig <FILE>", "default: $KUBECONFIG")
+    .option("--port <N>", "of the service (default: 80)", count)
+    .action(async ({ kubeconfig, port, ...options }) => {
+      const proof = {
+        namespace: needed(options.namespace, "--namespace NAME"),
+        service: needed(options.service, "--service NAME"),
+        image: needed(options.image, "--image IMAGE"),
+        port,
+      };
+      const result = await proveStrict(await openCluster(kubeconfigOf(kubeconfig), aside), proof);
+      strictTable(result).forEach(say);
+      outcome.good = result.proven;
+    });
+  await runLine(program, process.argv.slice(2));
+  return outcome.good ? 0 : 1;
 }
 
 /** "v1=90,v2=10". */
-export function parseWeights(text: string): ExpectedShare[] {
+function parseWeights(text: string): ExpectedShare[] {
   const weights = text.split(",").map((part): ExpectedShare => {
     const match = /^([^=\s]+)=(\d{1,3})$/.exec(part.trim());
-    if (match === null) throw new UsageError(`--weights: "${part}" is not VERSION=PERCENT`);
+    if (match === null) throw new UsageError(`--weights: "${part}" is not VERSION=PERCENT, as in v1=90,v2=10`);
     return { version: match[1]!, weight: Number(match[2]) };
   });
   const sum = weights.reduce((total, { weight }) => total + weight, 0);
@@ -65,30 +68,21 @@ export function parseWeights(text: string): ExpectedShare[] {
   return weights;
 }
 
-function kubeconfigOf({ kubeconfig }: { kubeconfig?: string }): string {
-  return required(kubeconfig ?? process.env.KUBECONFIG, "--kubeconfig (or KUBECONFIG)");
+function kubeconfigOf(given: string | undefined): string {
+  const file = given ?? process.env.KUBECONFIG;
+  if (!file) throw new UsageError("say --kubeconfig, or set KUBECONFIG: which cluster is to be asked?");
+  fs.accessSync(file, fs.constants.R_OK);
+  return file;
 }
 
-function required(value: string | undefined, option: string): string {
-  if (!value) throw new UsageError(`${option} is missing`);
-  return value;
+function address(text: string): string {
+  if (!URL.canParse(text)) throw new UsageError(`--url: "${text}" is no URL, as in http://10.89.0.2:30080/`);
+  return text;
 }
 
-function count(value: string | undefined, option: string): number | undefined {
-  if (value === undefined) return undefined;
-  if (!/^[1-9]\d{0,6}$/.test(value)) throw new UsageError(`${option}: "${value}" is no whole number of at least 1`);
-  return Number(value);
+function count(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError(`"${text}" is no whole number of at least 1`);
+  return Number(text);
 }
 
-if (require.main === module) {
-  main(process.argv.slice(2)).then(
-    (good) => {
-      process.exitCode = good ? 0 : 1;
-    },
-    (error: unknown) => {
-      const known = error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
-      aside(`kvmesh: ${(error as Error).message}${known ? `\n\n${usage}` : ""}`);
-      process.exitCode = known ? 2 : 1;
-    },
-  );
-}
+runCommand(main);

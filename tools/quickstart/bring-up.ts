@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseDocument, parse, stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { SshTransport } from "../../provider/transport/ssh";
 import { runWithReport } from "../../report/run";
 import { probeHost } from "../facts";
@@ -10,11 +10,14 @@ import { chooseSite, siteStatus, siteUp, type Site } from "../site";
 import { pulumiEnv } from "../toolchain";
 import { declaredMounts, type DeclaredMount } from "./data-disks";
 import { QuickstartError } from "./errors";
+import { writeWhole } from "./files";
 import { offlinePreview } from "./offline-preview";
 import type { Options } from "./options";
+import { stackFileIn } from "./existing-file";
 import { Phases } from "./phases";
 import { openSession, pulumi, type Places, type Session } from "./session";
 import { demo, echoImage, factsFile, localStackFile, stackName } from "./stack-file";
+import { releaseStateLock } from "./state-lock";
 import { renderSummary, type NodeOutput } from "./summary";
 
 const REQUESTS = 2_000;
@@ -36,6 +39,7 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
 
   const env = await phases.run("tools", () => pulumiEnv(report, { home: path.join(places.data, "pulumi-home") }));
   const session = openSession(places.data, env);
+  releaseStateLock(places.data);
   const site = await phases.run("site", () => siteUp(report, { yes: options.yes, kind }));
   const canary = await phases.run("stack", () => writeStack(options, site, places, session, report));
 
@@ -89,25 +93,37 @@ async function writeStack(
   const file = path.join(places.checkout, `Pulumi.${stackName}.yaml`);
   const selected = await pulumi(session, places.checkout, ["stack", "select", stackName, "--create"], false);
   if (selected.code !== 0) throw new QuickstartError("the stack could not be made; the Pulumi CLI's message is above");
-  const existing = fs.existsSync(file) ? parseDocument(fs.readFileSync(file, "utf8")) : undefined;
+  const existing = stackFileIn(places.checkout);
   const weights = ["config", "kvmesh:canaries", demo.service, "weights"];
-  if (existing?.hasIn(weights)) {
+  const ofSite = existing?.getIn(["config", "kvmesh:hosts", "host", "endpoint", "hostKey"]) === site.host.hostKey;
+  if (ofSite && existing.hasIn(weights)) {
     const share = options.canary ?? (existing.getIn([...weights, "v2"]) as number);
     existing.setIn([...weights, "v1"], 100 - share);
     existing.setIn([...weights, "v2"], share);
-    fs.writeFileSync(file, existing.toString());
+    writeWhole(file, existing.toString());
     report(`${path.basename(file)}: ${share} % to v2, the rest as it was`);
     return share;
   }
 
+  if (existing?.hasIn(weights) && site.kind === "emulated") {
+    // What the stack had was in the folder of the site before this one.
+    report(`${path.basename(file)} is of a site that is gone: beginning anew`);
+    await pulumi(
+      session,
+      places.checkout,
+      ["stack", "rm", "--force", "--yes", "--preserve-config", "--stack", stackName],
+      false,
+    );
+    await pulumi(session, places.checkout, ["stack", "select", stackName, "--create"], false);
+    fs.rmSync(session.kubeconfig, { force: true });
+  }
   const transport = new SshTransport({ identityFile: site.identityFile, connectTimeoutSeconds: 15, attempts: 4 });
   const odd = (message: string): void => report(`this computer as a host: ${message}`);
   const facts = await probeHost(site.host, site.host.storage, transport, odd).finally(() => {
     transport.close();
   });
   const written = path.join(places.checkout, factsFile);
-  fs.mkdirSync(path.dirname(written), { recursive: true });
-  fs.writeFileSync(written, `${JSON.stringify(facts, undefined, 2)}\n`);
+  writeWhole(written, `${JSON.stringify(facts, undefined, 2)}\n`);
   const share = options.canary ?? 10;
   const text = localStackFile({
     site,
@@ -118,7 +134,7 @@ async function writeStack(
   });
   // The passphrase's salt, which `stack init` has just put there, stays.
   const merged = { ...(existing?.toJS() as object | undefined), ...(parse(text) as object) };
-  fs.writeFileSync(file, stringify(merged));
+  writeWhole(file, stringify(merged));
   report(`wrote ${path.basename(file)}: ${facts.cpus.length} CPUs on the host, ${share} % to v2`);
   return share;
 }
@@ -133,7 +149,7 @@ async function stackOutputs(session: Session, checkout: string): Promise<Outputs
   const args = ["stack", "output", "--json", "--show-secrets", "--stack", stackName];
   const { stdout } = await pulumi(session, checkout, args, false);
   const outputs = JSON.parse(stdout) as Outputs;
-  fs.writeFileSync(session.kubeconfig, outputs.kubeconfig, { mode: 0o600 });
+  writeWhole(session.kubeconfig, outputs.kubeconfig, 0o600);
   return outputs;
 }
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { writeWhole } from "./files";
 
 /** Folders that the quickstart works in. */
 export interface Places {
@@ -31,7 +32,7 @@ export function openSession(dataFolder: string, toolchain: NodeJS.ProcessEnv): S
   };
   const passphraseFile = path.join(folder("."), "passphrase");
   if (!fs.existsSync(passphraseFile)) {
-    fs.writeFileSync(passphraseFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
+    writeWhole(passphraseFile, `${randomBytes(24).toString("base64url")}\n`, 0o600);
   }
   const kubeconfig = path.join(dataFolder, "kubeconfig");
   const variables = {

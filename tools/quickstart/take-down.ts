@@ -1,42 +1,63 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { quote } from "../../provider/core/quote";
-import { siteDown } from "../site";
+import { siteDown, siteStatus } from "../site";
 import { pulumiEnv } from "../toolchain";
 import { QuickstartError } from "./errors";
 import { Phases } from "./phases";
-import { openSession, pulumi, type Places } from "./session";
+import { openSession, pulumi, type Places, type Session } from "./session";
+import { releaseStateLock } from "./state-lock";
 import { factsFile, stackName } from "./stack-file";
 
+type Say = (line: string) => void;
+
 /** `pulumi destroy`, then the site, then the data folder: nothing stays but the cache. */
-export async function takeDown(places: Places, say: (line: string) => void): Promise<void> {
+export async function takeDown(places: Places, say: Say): Promise<void> {
   const report = (line: string): void => {
     say(`  ${line}`);
   };
   const phases = new Phases(say);
-  const stackFile = path.join(places.checkout, `Pulumi.${stackName}.yaml`);
   if (fs.existsSync(path.join(places.data, "state", ".pulumi"))) {
-    const env = await pulumiEnv(report, { home: path.join(places.data, "pulumi-home") });
-    const session = openSession(places.data, env);
-    const stacks = await pulumi(session, places.checkout, ["stack", "select", stackName], false);
-    if (stacks.code === 0) {
-      await phases.run("pulumi destroy", async () => {
-        const { code } = await pulumi(session, places.checkout, ["destroy", "--yes", "--stack", stackName], true);
-        if (code !== 0) {
-          throw new QuickstartError(
-            `pulumi destroy ended with exit code ${code}; what it says is above. Nothing else was taken down: ` +
-              "`npm run quickstart -- --destroy` goes on from here",
-          );
-        }
-      });
-      await pulumi(session, places.checkout, ["stack", "rm", "--yes", "--stack", stackName], false);
-    }
+    await phases.run("pulumi destroy", () => destroyStack(places, report));
   }
   await phases.run("site", () => siteDown(report));
-  fs.rmSync(places.data, { recursive: true, force: true });
-  fs.rmSync(stackFile, { force: true });
+  // The stack file goes first: without its site it would mislead the next run, the other way round nothing is lost.
+  fs.rmSync(path.join(places.checkout, `Pulumi.${stackName}.yaml`), { force: true });
   removeWritten(places.checkout);
+  fs.rmSync(places.data, { recursive: true, force: true });
   say("\nEverything is down. What was downloaded or built stays in the cache.");
+}
+
+async function destroyStack(places: Places, report: Say): Promise<void> {
+  // All that the stack has on an emulated site is in the site's own folder, and goes with it; one that is dead can't be asked.
+  const { kind, state } = await siteStatus();
+  const inSite = kind === "emulated";
+  if (inSite && state === "broken") {
+    report("parts of the site have ended: what the stack has there goes with it");
+    return;
+  }
+  try {
+    const env = await pulumiEnv(report, { home: path.join(places.data, "pulumi-home") });
+    const session = openSession(places.data, env);
+    releaseStateLock(places.data);
+    if (!(await stackIsThere(session, places.checkout))) return;
+    const { code } = await pulumi(session, places.checkout, ["destroy", "--yes", "--stack", stackName], true);
+    if (code !== 0) throw new QuickstartError(`pulumi destroy ended with exit code ${code}; what it says is above`);
+    await pulumi(session, places.checkout, ["stack", "rm", "--yes", "--stack", stackName], false);
+  } catch (error) {
+    if (!inSite) {
+      const message = `${(error as Error).message}. Nothing else was taken down: \`npm run quickstart -- --destroy\` goes on from here`;
+      throw new QuickstartError(message, { cause: error });
+    }
+    report((error as Error).message);
+    report("what the stack still has is on the site, and goes with it");
+  }
+}
+
+async function stackIsThere(session: Session, checkout: string): Promise<boolean> {
+  const { code, stdout } = await pulumi(session, checkout, ["stack", "ls", "--json"], false);
+  if (code !== 0) throw new QuickstartError("Pulumi can't list its stacks; what it says is above");
+  return (JSON.parse(stdout) as { readonly name: string }[]).some(({ name }) => name.split("/").at(-1) === stackName);
 }
 
 /** Facts, reports and evidence of the quickstart's stack, and the folders that are empty without them: what other stacks have there stays. */

@@ -1,35 +1,39 @@
 import * as readline from "node:readline/promises";
-import { chooseSite, hostUp, siteDown, SiteError, siteStatus, siteUp, type SiteKind, type SiteOptions } from "./index";
+import { Option } from "@commander-js/extra-typings";
+import { describeCommand, runLine, subcommand } from "../../command/parse";
+import { runCommand } from "../../command/end";
+import { chooseSite, hostUp, siteDown, siteStatus, siteUp } from "./index";
 
-const usage = "usage: cli.js up [--yes] [--kind kvm|emulated] | host [--yes] | down | status | choose";
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const json = (value: unknown): string => JSON.stringify(value, undefined, 2);
 
-async function main(args: readonly string[]): Promise<void> {
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const [command, ...rest] = args;
-  if (command === "up") say(JSON.stringify(await siteUp(say, options(rest)), undefined, 2));
-  else if (command === "host") say(JSON.stringify(await hostUp(say, options(rest)), undefined, 2));
-  else if (command === "down" && rest.length === 0) await siteDown(say);
-  else if (command === "choose" && rest.length === 0)
-    process.stdout.write(`${JSON.stringify(await chooseSite(say), undefined, 2)}\n`);
-  else if (command === "status" && rest.length === 0) {
+async function main(): Promise<number> {
+  let code = 0;
+  const program = describeCommand({
+    start: "node bin/run.cjs tools/site/cli",
+    what: "What a stack runs on where there is no host: docs/site.md.",
+    example: "up --yes",
+    codes: { 1: "with status, no site is up" },
+  });
+  const asked = process.stdin.isTTY ? { confirm } : {};
+  subcommand(program, "up", "brings the site up and prints its endpoints; twice is once")
+    .option("--yes", "install packages without asking")
+    .addOption(new Option("--kind <KIND>", "default: the best one").choices(["kvm", "emulated"] as const))
+    .action(async (options) => say(json(await siteUp(say, { ...options, ...asked }))));
+  subcommand(program, "host", "the emulated KVM host alone, for tests")
+    .option("--yes", "install packages without asking")
+    .action(async (options) => say(json(await hostUp(say, { ...options, ...asked }))));
+  subcommand(program, "down", "ends and removes it; nothing is left but the cache").action(() => siteDown(say));
+  subcommand(program, "choose", "which kind it would be, and why").action(async () => {
+    process.stdout.write(`${json(await chooseSite(say))}\n`);
+  });
+  subcommand(program, "status", "what of it runs").action(async () => {
     const status = await siteStatus();
     process.stdout.write(`${[`site: ${status.kind ?? ""} ${status.state}`, ...status.parts].join("\n  ")}\n`);
-    process.exitCode = status.state === "up" ? 0 : 3;
-  } else throw new SiteError(usage);
-}
-
-function options(args: readonly string[]): SiteOptions {
-  let kind: SiteKind | undefined;
-  let yes = false;
-  for (let i = 0; i < args.length; i += 1) {
-    const value = args[i + 1];
-    if (args[i] === "--yes") yes = true;
-    else if (args[i] === "--kind" && (value === "kvm" || value === "emulated")) {
-      kind = value;
-      i += 1;
-    } else throw new SiteError(`unknown option ${JSON.stringify(args[i])}; ${usage}`);
-  }
-  return { yes, kind, confirm: process.stdin.isTTY ? confirm : undefined };
+    code = status.state === "up" ? 0 : 1;
+  });
+  await runLine(program, process.argv.slice(2));
+  return code;
 }
 
 async function confirm(question: string): Promise<boolean> {
@@ -41,7 +45,4 @@ async function confirm(question: string): Promise<boolean> {
   }
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`${error instanceof SiteError ? error.message : String((error as Error).stack ?? error)}\n`);
-  process.exitCode = 1;
-});
+runCommand(main);

@@ -33,17 +33,25 @@ export function readState(): SiteState | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const state = JSON.parse(text) as SiteState | { readonly schema: unknown };
+  let state: SiteState | { readonly schema?: unknown } | null;
+  try {
+    state = JSON.parse(text) as SiteState | { readonly schema?: unknown } | null;
+  } catch {
+    throw new SiteError(
+      `${file()} is no JSON, so what the site consists of is not known: put it back as it was, or end its processes by hand ` +
+        `(\`pgrep -af ${siteDir()}\`) and remove the folder`,
+    );
+  }
   if (!isCurrent(state)) {
     throw new SiteError(
-      `${file()} is of schema ${String(state.schema)}, made by another version of kvmesh; take the site down with that one`,
+      `${file()} is of schema ${JSON.stringify(state?.schema)}, made by another version of kvmesh; take the site down with that one`,
     );
   }
   return state;
 }
 
-function isCurrent(state: SiteState | { readonly schema: unknown }): state is SiteState {
-  return state.schema === 1;
+function isCurrent(state: SiteState | { readonly schema?: unknown } | null): state is SiteState {
+  return state?.schema === 1;
 }
 
 export function writeState(state: SiteState): void {
@@ -57,12 +65,17 @@ export function writeState(state: SiteState): void {
 export async function locked<T>(report: Report, work: () => Promise<T>): Promise<T> {
   const lock = `${siteDir()}.lock`;
   fs.mkdirSync(path.dirname(lock), { recursive: true, mode: 0o700 });
+  // A link is made whole or not at all: a lock without its holder in it would be waited for in vain.
+  const own = `${lock}.${process.pid}`;
   for (let waited = 0; ; waited += 500) {
+    fs.writeFileSync(own, JSON.stringify(identify("kvmesh", process.pid)));
     try {
-      fs.writeFileSync(lock, JSON.stringify(identify("kvmesh", process.pid)), { flag: "wx" });
+      fs.linkSync(own, lock);
       break;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    } finally {
+      fs.rmSync(own, { force: true });
     }
     const holder = holderOf(lock);
     if (holder && !isAlive(holder)) fs.rmSync(lock, { force: true });
