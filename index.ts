@@ -33,6 +33,7 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
     hosts: Object.fromEntries(spec.hosts.map(({ name, endpoint }) => [name, { endpoint }])),
     cluster: clusterName,
     environment: spec.environment,
+    breakGlass: spec.kubernetes.breakGlass,
   });
   let routed: (done: unknown) => void = () => {};
   const afterwards = new Promise((resolve) => (routed = resolve));
@@ -45,7 +46,7 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
   const routes = new MeshLayer(clusterName, spec, {
     providers: { kubernetes: cluster.kubernetes, kvmesh },
     dependsOn: [...cluster.ready],
-    deletedWith: cluster.controlPlane,
+    deletedWith: cluster.cluster,
   });
   // An urgent revert does not wait for a measurement that is merely due.
   routed(done([...cluster.ready, ...routes.canaries.map(({ virtualService }) => virtualService)]));

@@ -1,5 +1,5 @@
 import { resourcePolicy, subjectOf, type Finding, type Item, type Judge, type Judged } from "./frame";
-import { at, comesLater, text } from "./read";
+import { at, comesLater, list, text } from "./read";
 
 /** Types of ours that connect over SSH, and where their endpoints are. */
 const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
@@ -13,8 +13,13 @@ const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
   "kvmesh:index:Preflight": ["endpoint"],
   "kvmesh:index:Evidence": ["endpoint"],
   "kvmesh:index:NodeRuntime": ["endpoint"],
-  "kvmesh:index:ControlPlane": ["endpoint"],
-  "kvmesh:index:Member": ["endpoint", "controlPlane"],
+  "kvmesh:index:ClusterNode": ["endpoint"],
+};
+/** The same, of lists of machines that each have an `endpoint`. */
+const MACHINES: Readonly<Record<string, string>> = {
+  "kvmesh:index:Cluster": "controlPlanes",
+  "kvmesh:index:ClusterNode": "controlPlanes",
+  "kvmesh:index:ClusterReady": "controlPlanes",
 };
 
 const HOST_KEY = /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+=*$/;
@@ -25,8 +30,7 @@ const KEY_REQUIRED = "the server's public key, as `ssh-ed25519 AAAA…`";
  * `up` the engine asks again before the resource is made, and then the key itself is judged.
  */
 export const sshHostKey = resourcePolicy("ssh-host-key", {
-  ...endpointJudges(function* (resource, path) {
-    const endpoint = at(resource.props, path);
+  ...endpointJudges(function* (resource, path, endpoint) {
     yield* checkKey(resource, path, endpoint);
     const bastion = at(endpoint, "bastion");
     if (bastion !== undefined) yield* checkKey(resource, `${path}.bastion`, bastion);
@@ -48,9 +52,9 @@ function* checkKey(resource: Judged, where: string, connection: unknown): Iterab
 
 /** Says only that there is a password: judges see decrypted secrets. */
 export const sshKeyOnly = resourcePolicy("ssh-key-only", {
-  ...endpointJudges(function* (resource, path) {
-    yield* checkPassword(resource, path, at(resource.props, path));
-    yield* checkPassword(resource, `${path}.bastion`, at(resource.props, path, "bastion"));
+  ...endpointJudges(function* (resource, path, endpoint) {
+    yield* checkPassword(resource, path, endpoint);
+    yield* checkPassword(resource, `${path}.bastion`, at(endpoint, "bastion"));
   }),
   ...commandJudges(function* (resource) {
     yield* checkPassword(resource, "connection", at(resource.props, "connection"));
@@ -63,12 +67,18 @@ function* checkPassword(resource: Judged, where: string, connection: unknown): I
   yield { subject: subjectOf(resource), found: `a password in ${where}`, required: "a private key or the SSH agent" };
 }
 
-function endpointJudges(judge: (resource: Judged, path: string) => Iterable<Item>): Readonly<Record<string, Judge>> {
+function endpointJudges(
+  judge: (resource: Judged, path: string, endpoint: unknown) => Iterable<Item>,
+): Readonly<Record<string, Judge>> {
   return Object.fromEntries(
-    Object.entries(ENDPOINTS).map(([type, paths]) => [
+    [...new Set([...Object.keys(ENDPOINTS), ...Object.keys(MACHINES)])].map((type) => [
       type,
       function* (resource: Judged) {
-        for (const path of paths) yield* judge(resource, path);
+        for (const path of ENDPOINTS[type] ?? []) yield* judge(resource, path, at(resource.props, path));
+        const machines = MACHINES[type];
+        if (machines === undefined) return;
+        for (const [i, machine] of list(at(resource.props, machines)).entries())
+          yield* judge(resource, `${machines}[${i}].endpoint`, at(machine, "endpoint"));
       },
     ]),
   );

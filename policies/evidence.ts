@@ -20,8 +20,7 @@ function onEvidence(judge: StackJudge): StackJudge {
 }
 
 const EVIDENCE = "kvmesh:index:Evidence";
-const CONTROL_PLANE = "kvmesh:index:ControlPlane";
-const MEMBER = "kvmesh:index:Member";
+const NODE = "kvmesh:index:ClusterNode";
 
 export const nodeLiveDedication = stackPolicy(
   "node-live-dedication",
@@ -151,10 +150,7 @@ interface Plane {
 /** Every control plane with its evidence. */
 function planes(resources: readonly Judged[], none: () => never): readonly Plane[] {
   const evidence = evidenceByName(resources);
-  const found = [
-    ...ofType(resources, CONTROL_PLANE),
-    ...ofType(resources, MEMBER).filter(({ props }) => text(at(props, "role")) === "control-plane"),
-  ];
+  const found = ofType(resources, NODE).filter(({ props }) => text(at(props, "role")) === "control-plane");
   if (found.length === 0) none();
   return found.map((plane) => ({ subject: `control plane ${nameOf(plane)}`, proof: evidence.get(nameOf(plane)) }));
 }

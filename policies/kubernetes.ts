@@ -3,14 +3,11 @@ import { ofType, resourcePolicy, stackPolicy, subjectOf, type Judge, type Judged
 import { at, entries, list, number, text } from "./read";
 import { judgedOn, unsupported } from "./support";
 
-const CONTROL_PLANE = "kvmesh:index:ControlPlane";
-const MEMBER = "kvmesh:index:Member";
+const CLUSTER = "kvmesh:index:Cluster";
+const NODE = "kvmesh:index:ClusterNode";
 
 export const controlPlaneHa = stackPolicy("control-plane-ha", function* (resources, context) {
-  const planes = [
-    ...ofType(resources, CONTROL_PLANE),
-    ...ofType(resources, MEMBER).filter(({ props }) => text(at(props, "role")) === "control-plane"),
-  ];
+  const planes = ofType(resources, NODE).filter(({ props }) => text(at(props, "role")) === "control-plane");
   if (planes.length === 0) context.notApplicable("the stack has no control plane");
   const names = planes.map((plane) => text(at(plane.props, "name")) ?? plane.name);
   const subject = `control plane (${names.join(", ")})`;
@@ -48,14 +45,14 @@ function hostsOfMachines(resources: readonly Judged[]): ReadonlyMap<string, stri
 }
 
 export const statefulProtected = resourcePolicy("stateful-protected", {
-  *[CONTROL_PLANE](plane) {
-    if (plane.protect) return;
-    yield { subject: subjectOf(plane), found: "protect is not set", required: "protect: true" };
+  *[CLUSTER](cluster) {
+    if (cluster.protect) return;
+    yield { subject: subjectOf(cluster), found: "protect is not set", required: "protect: true" };
   },
-  *[MEMBER](member, context) {
-    if (text(at(member.props, "role")) !== "control-plane") context.notApplicable("a worker holds no data");
-    if (member.protect) return;
-    yield { subject: subjectOf(member), found: "protect is not set", required: "protect: true" };
+  *[NODE](node, context) {
+    if (text(at(node.props, "role")) !== "control-plane") context.notApplicable("a worker holds no data");
+    if (node.protect) return;
+    yield { subject: subjectOf(node), found: "protect is not set", required: "protect: true" };
   },
 });
 
@@ -64,15 +61,15 @@ const maintained: Judge = (node, context) =>
 
 export const kubernetesSupported = resourcePolicy(
   "kubernetes-supported",
-  { [CONTROL_PLANE]: maintained, [MEMBER]: maintained, "kvmesh:index:NodeRuntime": maintained },
+  { [CLUSTER]: maintained, [NODE]: maintained, "kvmesh:index:NodeRuntime": maintained },
   judgedOn,
 );
 
 export const kubeconfigSecret = resourcePolicy("kubeconfig-secret", {
-  *[CONTROL_PLANE](plane) {
-    if (plane.additionalSecretOutputs.includes("kubeconfig")) return;
+  *[CLUSTER](cluster) {
+    if (cluster.additionalSecretOutputs.includes("kubeconfig")) return;
     yield {
-      subject: subjectOf(plane),
+      subject: subjectOf(cluster),
       found: "output kubeconfig is not marked secret",
       required: "additionalSecretOutputs with kubeconfig",
     };
@@ -80,37 +77,37 @@ export const kubeconfigSecret = resourcePolicy("kubeconfig-secret", {
 });
 
 export const authzNodeRbac = resourcePolicy("authz-node-rbac", {
-  *[CONTROL_PLANE](plane) {
-    const documents = configDocuments(plane);
-    const cluster = documents.find((document) => at(document, "kind") === "ClusterConfiguration");
-    const modes = extraArg(at(cluster, "apiServer", "extraArgs"), "authorization-mode") ?? "Node,RBAC";
+  *[CLUSTER](cluster) {
+    const documents = configDocuments(cluster);
+    const settings = documents.find((document) => at(document, "kind") === "ClusterConfiguration");
+    const modes = extraArg(at(settings, "apiServer", "extraArgs"), "authorization-mode") ?? "Node,RBAC";
     if ([...modes.split(",")].sort().join() !== "Node,RBAC") {
-      yield { subject: subjectOf(plane), found: `authorization-mode ${modes}`, required: "Node,RBAC" };
+      yield { subject: subjectOf(cluster), found: `authorization-mode ${modes}`, required: "Node,RBAC" };
     }
     const kubelet = documents.find((document) => at(document, "kind") === "KubeletConfiguration");
     const mode = text(at(kubelet, "authorization", "mode")) ?? "Webhook";
     if (mode !== "Webhook") {
-      yield { subject: subjectOf(plane), found: `kubelet authorization mode ${mode}`, required: "Webhook" };
+      yield { subject: subjectOf(cluster), found: `kubelet authorization mode ${mode}`, required: "Webhook" };
     }
   },
 });
 
 /** kubeadm's own defaults are the hardened values, so only what is given can weaken them. */
 export const kubeletHardened = resourcePolicy("kubelet-hardened", {
-  *[CONTROL_PLANE](plane) {
-    const kubelet = configDocuments(plane).find((document) => at(document, "kind") === "KubeletConfiguration");
+  *[CLUSTER](cluster) {
+    const kubelet = configDocuments(cluster).find((document) => at(document, "kind") === "KubeletConfiguration");
     const port = number(at(kubelet, "readOnlyPort")) ?? 0;
     if (port !== 0) {
-      yield { subject: subjectOf(plane), found: `readOnlyPort ${port}`, required: "readOnlyPort 0" };
+      yield { subject: subjectOf(cluster), found: `readOnlyPort ${port}`, required: "readOnlyPort 0" };
     }
     if (at(kubelet, "rotateCertificates") === false) {
-      yield { subject: subjectOf(plane), found: "rotateCertificates false", required: "rotateCertificates true" };
+      yield { subject: subjectOf(cluster), found: "rotateCertificates false", required: "rotateCertificates true" };
     }
   },
 });
 
-function configDocuments(plane: Judged): readonly unknown[] {
-  return parseAllDocuments(text(at(plane.props, "config")) ?? "").map((document) => document.toJS() as unknown);
+function configDocuments(cluster: Judged): readonly unknown[] {
+  return parseAllDocuments(text(at(cluster.props, "config")) ?? "").map((document) => document.toJS() as unknown);
 }
 
 /** extraArgs is a map up to kubeadm v1beta3 and a list of { name, value } from v1beta4 on. */

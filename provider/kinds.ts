@@ -6,14 +6,14 @@ import { domainKind } from "./domain/domain";
 import { hostKeyKind } from "./hostkey/hostkey";
 import { imageKind } from "./image/image";
 import { chartKind } from "./chart/kind";
-import { controlPlaneKind } from "./controlplane/kind";
+import { clusterKind } from "./cluster/kind";
+import { clusterNodeKind } from "./clusternode/kind";
+import { clusterReadyKind } from "./clusterready/kind";
 import { evidenceKind } from "./evidence/kind";
 import { preflightKind } from "./evidence/preflight";
 import { machineKind } from "./machine/kind";
-import { memberKind } from "./member/kind";
 import { networkKind } from "./network/network";
 import { nodeRuntimeKind } from "./noderuntime/kind";
-import { rosterKind } from "./roster/kind";
 import { tenancyKind } from "./tenancy/tenancy";
 import { volumeKind } from "./volume/volume";
 
@@ -31,8 +31,8 @@ export const kinds: readonly AnyKind[] = [
   anyKind(preflightKind),
   anyKind(evidenceKind),
   anyKind(nodeRuntimeKind),
-  anyKind(controlPlaneKind),
-  anyKind(memberKind),
-  anyKind(rosterKind),
+  anyKind(clusterKind),
+  anyKind(clusterNodeKind),
+  anyKind(clusterReadyKind),
   anyKind(chartKind),
 ];

@@ -28,7 +28,7 @@ export function apiVersionFor(kubernetesVersion: string): ApiVersion {
   return minor >= 31 ? "v1beta4" : minor >= 22 ? "v1beta3" : "v1beta2";
 }
 
-/** InitConfiguration, ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration of the first control plane. */
+/** InitConfiguration of one control plane, should the cluster be founded there. */
 export function initConfig(settings: KubeadmSettings, node: KubeadmNode): string {
   const { spec } = settings;
   const api = apiVersionFor(spec.version);
@@ -42,6 +42,14 @@ export function initConfig(settings: KubeadmSettings, node: KubeadmNode): string
       nodeRegistration: nodeRegistration(settings, node),
       ...(api === "v1beta4" ? { timeouts: timeouts(settings.timeout) } : {}),
     },
+  ]);
+}
+
+/** ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration: what is the same wherever the cluster is founded. */
+export function clusterConfig(settings: KubeadmSettings): string {
+  const { spec } = settings;
+  const api = apiVersionFor(spec.version);
+  return documents([
     {
       apiVersion: `kubeadm.k8s.io/${api}`,
       kind: "ClusterConfiguration",

@@ -2,10 +2,17 @@ import { NodePatch } from "@pulumi/kubernetes/core/v1";
 import { Provider } from "@pulumi/kubernetes/provider";
 import * as pulumi from "@pulumi/pulumi";
 import type { KubernetesSpec, TimeoutsSpec } from "../../config/spec";
-import { ControlPlane, Member, NodeRuntime, Roster, type OwnerArgs } from "../../provider/sdk";
+import {
+  Cluster,
+  ClusterNode,
+  ClusterReady,
+  NodeRuntime,
+  type ControlPlaneArgs,
+  type OwnerArgs,
+} from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { Flannel } from "./flannel";
-import { initConfig, joinConfig, type KubeadmNode, type KubeadmSettings } from "./kubeadm-config";
+import { clusterConfig, initConfig, joinConfig, type KubeadmNode, type KubeadmSettings } from "./kubeadm-config";
 import { validateCluster } from "./validate";
 
 export interface KubernetesClusterArgs {
@@ -13,51 +20,52 @@ export interface KubernetesClusterArgs {
   readonly clusterName: string;
   readonly owner: OwnerArgs;
   readonly spec: KubernetesSpec;
-  /** The first with the role control-plane is where the cluster begins; it stays first as long as the cluster lives. */
+  /** The first with the role control-plane is where the cluster is founded; it is one of them afterwards, and can be lost and removed as any. */
   readonly nodes: readonly ReadyNode[];
   readonly timeouts: TimeoutsSpec;
 }
 
 /**
- * Kubernetes on machines that are there: runtime on every node at once, the first control plane, the others one after the
- * other, workers at once, the pod network. What belongs to one node has the node's name, which is unique in the stack. The plugin's provider comes with the options, as `providers: [kvmesh]`.
+ * Kubernetes on machines that are there: runtime on every node at once, the cluster founded on one, all nodes of it (control planes take
+ * turns by the cluster's own lock), the pod network. What belongs to one node has the node's name, which is unique in the stack. The
+ * plugin's provider comes with the options, as `providers: [kvmesh]`.
  */
 export class KubernetesCluster extends pulumi.ComponentResource {
-  /** Secret. Context, cluster and user are named after the cluster. */
+  /** Secret. Context, cluster and user are named after the cluster; the server is the API's endpoint. */
   readonly kubeconfig: pulumi.Output<string>;
-  /** Give it to everything inside the cluster, together with `deletedWith: controlPlane`. */
+  /** Give it to everything inside the cluster, together with `deletedWith: cluster`. */
   readonly kubernetes: Provider;
   /** What a workload needs: every node Ready; where control planes take workloads, these and the pod network. */
   readonly ready: readonly pulumi.Resource[];
   /** What everything inside the cluster dies with: a dead API then never blocks a destroy. */
-  readonly controlPlane: ControlPlane;
+  readonly cluster: Cluster;
 
   constructor(name: string, args: KubernetesClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     validateCluster({ ...args, environment: args.owner.environment });
     super("kvmesh:cluster:KubernetesCluster", name, {}, opts);
     const { spec, nodes, owner } = args;
     const runtimes = new Map(nodes.map((node) => [node, this.runtime(node, args)]));
-    const [first, ...others] = nodes.filter((node) => node.role === "control-plane") as [ReadyNode, ...ReadyNode[]];
-    const workers = nodes.filter((node) => node.role === "worker");
+    const planes = nodes.filter((node) => node.role === "control-plane");
+    this.cluster = this.founded(
+      name,
+      planes,
+      planes.map((node) => runtimes.get(node)!),
+      args,
+    );
+    const waysIn = planes.map((node) => ({ name: node.name, endpoint: node.endpoint }));
+    const members = nodes.map((node) => this.node(node, runtimes.get(node)!, waysIn, args));
 
-    this.controlPlane = this.firstControlPlane(first, runtimes.get(first)!, args);
-    const members: Member[] = [];
-    // etcd takes one new member at a time.
-    for (const node of others)
-      members.push(this.member(node, [runtimes.get(node)!, ...members.slice(-1)], first, args));
-    for (const node of workers) members.push(this.member(node, [runtimes.get(node)!], first, args));
-
-    this.kubeconfig = this.controlPlane.kubeconfig;
+    this.kubeconfig = this.cluster.kubeconfig.apply((text) => required(text, args.clusterName));
     this.kubernetes = new Provider(
       name,
       {
         kubeconfig: this.kubeconfig,
         // What makes it another cluster is another CA; a renewed certificate or a new address is not.
-        clusterIdentifier: this.controlPlane.caCertHash,
+        clusterIdentifier: this.cluster.caCertHash,
       },
-      { parent: this, dependsOn: [this.controlPlane] },
+      { parent: this, dependsOn: [this.cluster] },
     );
-    const inside = { provider: this.kubernetes, deletedWith: this.controlPlane };
+    const inside = { provider: this.kubernetes, deletedWith: this.cluster };
     const network = new Flannel(
       `${name}-network`,
       {
@@ -70,17 +78,16 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       inside,
       { parent: this },
     );
-    const roster = new Roster(
+    const ready = new ClusterReady(
       name,
       {
-        controlPlane: first.endpoint,
         owner,
-        first: first.name,
-        nodes: nodes.map((node) => node.name).sort(),
-        caCertHash: this.controlPlane.caCertHash,
+        clusterId: this.cluster.clusterId,
+        controlPlanes: waysIn,
+        nodes: afterwards(members, nodes.map((node) => node.name).sort()),
         timeoutSeconds: Math.ceil(args.timeouts.rollout / 1000),
       },
-      { parent: this, dependsOn: [this.controlPlane, ...members, network.daemonSet] },
+      { parent: this, dependsOn: [this.cluster, network.daemonSet] },
     );
     const labelled = nodes.filter((node) => Object.keys(node.labels).length > 0);
     const labels = labelled.map(
@@ -88,11 +95,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         new NodePatch(
           `${node.name}-labels`,
           { metadata: { name: node.name, labels: node.labels } },
-          { ...inside, parent: this, dependsOn: [roster] },
+          { ...inside, parent: this, dependsOn: [ready] },
         ),
     );
     // Where control planes take workloads, these need not wait for machines that are still booting.
-    this.ready = spec.scheduleOnControlPlanes ? [network.daemonSet] : [roster, ...labels];
+    this.ready = spec.scheduleOnControlPlanes ? [network.daemonSet] : [ready, ...labels];
     this.registerOutputs({ kubeconfig: this.kubeconfig });
   }
 
@@ -111,31 +118,40 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     );
   }
 
-  private firstControlPlane(node: ReadyNode, runtime: NodeRuntime, args: KubernetesClusterArgs): ControlPlane {
-    return new ControlPlane(
-      node.name,
+  private founded(
+    name: string,
+    planes: readonly ReadyNode[],
+    runtimes: readonly NodeRuntime[],
+    args: KubernetesClusterArgs,
+  ): Cluster {
+    const { endpoint } = args.spec;
+    return new Cluster(
+      name,
       {
-        endpoint: node.endpoint,
         owner: args.owner,
-        name: node.name,
+        apiEndpoint: `${endpoint.host}:${endpoint.port}`,
         kubernetesVersion: args.spec.version,
-        config: initConfig(settingsOf(args), kubeadmNode(node)),
+        config: clusterConfig(settingsOf(args)),
+        controlPlanes: planes.map((node) => ({
+          name: node.name,
+          endpoint: node.endpoint,
+          config: initConfig(settingsOf(args), kubeadmNode(node)),
+        })),
         ignorePreflightErrors: args.spec.ignorePreflightErrors,
         timeoutSeconds: Math.ceil(args.timeouts.kubeadm / 1000),
-        identity: node.identity,
       },
-      { parent: this, dependsOn: [runtime], protect: args.owner.environment === "production" },
+      { parent: this, dependsOn: [...runtimes], protect: args.owner.environment === "production" },
     );
   }
 
-  private member(
+  private node(
     node: ReadyNode,
-    after: readonly pulumi.Resource[],
-    first: ReadyNode,
+    runtime: NodeRuntime,
+    controlPlanes: readonly ControlPlaneArgs[],
     args: KubernetesClusterArgs,
-  ): Member {
+  ): ClusterNode {
     const { endpoint } = args.spec;
-    return new Member(
+    return new ClusterNode(
       node.name,
       {
         endpoint: node.endpoint,
@@ -143,9 +159,10 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         name: node.name,
         role: node.role,
         kubernetesVersion: args.spec.version,
-        controlPlane: first.endpoint,
-        caCertHash: this.controlPlane.caCertHash,
+        clusterId: this.cluster.clusterId,
+        caCertHash: this.cluster.caCertHash,
         apiEndpoint: `${endpoint.host}:${endpoint.port}`,
+        controlPlanes,
         config: joinConfig(settingsOf(args), kubeadmNode(node)),
         ignorePreflightErrors: args.spec.ignorePreflightErrors,
         timeoutSeconds: Math.ceil(args.timeouts.kubeadm / 1000),
@@ -153,12 +170,28 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        dependsOn: [this.controlPlane, ...after],
+        // Not on one another: a control plane that is destroyed as a target must not take the others with it.
+        dependsOn: [this.cluster, runtime],
         // A control plane holds a copy of the cluster's data.
         protect: node.role === "control-plane" && args.owner.environment === "production",
       },
     );
   }
+}
+
+/** Without one, the Kubernetes provider would take $KUBECONFIG or ~/.kube/config, and with it whatever cluster that is. */
+function required(kubeconfig: string | undefined, clusterName: string): string {
+  if (kubeconfig) return kubeconfig;
+  throw new pulumi.RunError(
+    `cluster ${clusterName} has no kubeconfig: it was not founded. Run \`pulumi up\` again; nothing is ever put into another cluster instead`,
+  );
+}
+
+/** A value that is there once these resources are: the engine is not told that who takes it depends on them. */
+function afterwards<T>(resources: readonly pulumi.Resource[], value: T): Promise<T> {
+  return new Promise((resolve) => {
+    pulumi.all(resources.map((resource) => resource.urn)).apply(() => resolve(value));
+  });
 }
 
 function settingsOf(args: KubernetesClusterArgs): KubeadmSettings {

@@ -63,6 +63,19 @@ export const schema = z.strictObject({
     .array(z.string().min(1))
     .meta({ description: "kubeadm preflight checks, by their names, that are known to fail on these machines" })
     .default([]),
+  breakGlass: z
+    .strictObject({
+      node: field.text("the one node that it is for"),
+      word: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, "letters, digits, '_' and '-'")
+        .meta({ description: "any new one, such as a ticket's number; it works once" }),
+    })
+    .meta({
+      description: "removes or changes a node although something about it can't be verified ([cluster.md](cluster.md))",
+      absent: "never",
+    })
+    .optional(),
   kubelet: field.passthrough("added to KubeletConfiguration").default({}),
   kubeProxy: field.passthrough("added to KubeProxyConfiguration").default({}),
 });

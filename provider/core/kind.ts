@@ -32,12 +32,21 @@ export interface ImportSettings {
   readonly environment?: "production" | "staging" | "development";
 }
 
+/** A person's word, for one node, that something about it need not be verified (docs/cluster.md). It works once. */
+export interface BreakGlassWord {
+  readonly node: string;
+  readonly word: string;
+}
+
 /** What handlers may use beside their inputs. */
 export interface Context {
   readonly transport: Transport;
   readonly urn: string;
   /** What an import needs beside its ID. */
   readonly importing: ImportSettings;
+  readonly breakGlass?: BreakGlassWord;
+  /** Nothing was declared in this run so far: it is a destroy, of the whole stack or of targets. */
+  readonly onlyDeletes: boolean;
   /** One line to the person who runs Pulumi: what is being waited for, attempt and limit, time so far. */
   progress(message: string): void;
   warn(message: string): void;

@@ -40,6 +40,8 @@ export class Plugin {
   private log: EngineLog;
   private settings = parseSettings({}).settings;
   private transport: Promise<Transport> | undefined;
+  /** A program is run, which declares resources: the engine has every one of them checked. A destroy has none. */
+  private declares = false;
 
   constructor(private readonly options: PluginOptions) {
     this.kinds = new Map(options.kinds.map((kind) => [kind.token, kind]));
@@ -102,6 +104,7 @@ export class Plugin {
   }
 
   check(request: rpc.CheckRequest): rpc.CheckResponse {
+    this.declares = true;
     const news = fromStruct(request.getNews());
     const result = this.kind(request).check(news.values);
     return checked(result.inputs, news.secrets, result.failures);
@@ -217,7 +220,19 @@ export class Plugin {
       const progress = (message: string): void => this.log.progress(urn, message);
       const transport = this.options.bind(await this.transport, progress, signal);
       const warn = (message: string): void => this.log.warn(urn, message);
-      return handler({ transport, urn, importing: this.settings, progress, warn, signal, deadline });
+      const { breakGlass } = this.settings;
+      const onlyDeletes = !this.declares;
+      return handler({
+        transport,
+        urn,
+        importing: this.settings,
+        breakGlass,
+        onlyDeletes,
+        progress,
+        warn,
+        signal,
+        deadline,
+      });
     });
   }
 

@@ -22,6 +22,7 @@ const providerProperties = {
   hosts: { type: "object", additionalProperties: ANY, description: "Hosts by the names that import IDs begin with" },
   cluster: { type: "string", description: "Cluster of what is imported without a mark; default: the stack's name" },
   environment: { type: "string", description: "Environment of what is imported without a mark" },
+  breakGlass: { ...ANY, description: "A node, and a word that lets it be changed once although it can't be verified" },
   identityFile: { type: "string", description: "Private key file; default: the SSH agent" },
   connectTimeoutSeconds: { type: "integer" },
   attempts: { type: "integer" },

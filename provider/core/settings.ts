@@ -1,9 +1,10 @@
 import * as os from "node:os";
 import * as path from "node:path";
 import type { Endpoint } from "../transport/transport";
+import { z } from "zod";
 import { endpoint, owner } from "./check";
 import { UNKNOWN } from "./kind";
-import type { CheckFailure, ImportSettings } from "./kind";
+import type { BreakGlassWord, CheckFailure, ImportSettings } from "./kind";
 import { isObject } from "./values";
 import type { Properties } from "./values";
 
@@ -13,9 +14,10 @@ export interface Settings extends ImportSettings {
   readonly identityFile?: string;
   readonly connectTimeoutSeconds: number;
   readonly attempts: number;
+  readonly breakGlass?: BreakGlassWord;
 }
 
-const NAMES = ["identityFile", "connectTimeoutSeconds", "attempts", "hosts", "cluster", "environment"];
+const NAMES = ["identityFile", "connectTimeoutSeconds", "attempts", "hosts", "cluster", "environment", "breakGlass"];
 
 /**
  * The provider's own configuration. Everything may come as text: the engine hands stack configuration over as strings.
@@ -54,7 +56,24 @@ export function parseSettings(config: Properties, isDefault = false): { settings
   const identityFile = typeof file === "string" && file !== "" && file !== UNKNOWN ? expandHome(file) : undefined;
   const hosts = parseHosts(parsed(config["hosts"]), failures);
   const { cluster, environment } = parseOwner(config, failures);
-  return { settings: { identityFile, connectTimeoutSeconds, attempts, hosts, cluster, environment }, failures };
+  const breakGlass = isDefault ? undefined : parseBreakGlass(parsed(config["breakGlass"]), failures);
+  return {
+    settings: { identityFile, connectTimeoutSeconds, attempts, hosts, cluster, environment, breakGlass },
+    failures,
+  };
+}
+
+const breakGlassWord = z.strictObject({
+  node: z.string().min(1),
+  word: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, "must be letters, digits, '_' and '-'"),
+});
+
+function parseBreakGlass(value: unknown, failures: CheckFailure[]): BreakGlassWord | undefined {
+  if (value === undefined || value === UNKNOWN) return undefined;
+  const result = breakGlassWord.safeParse(value);
+  if (result.success) return result.data;
+  failures.push({ property: "breakGlass", reason: 'must be a node and a word: { node: "cp-2", word: "INC-4711" }' });
+  return undefined;
 }
 
 /** Each with its endpoint, as in a stack file; what else it says there is not needed here. */

@@ -1,10 +1,10 @@
-import type { EtcdMember } from "../member/etcd";
+import type { EtcdMember } from "../etcd/members";
 
 /** Why a control plane must not go down now, even for a while; undefined: etcd keeps its majority, or the only one is meant. */
 export function quorumWhileDown(
   node: string,
   planes: readonly { readonly name: string; readonly ready: boolean }[],
-  members: readonly EtcdMember[],
+  members: readonly Pick<EtcdMember, "name" | "healthy" | "learner">[],
 ): string | undefined {
   if (planes.length <= 1) return undefined;
   const unready = planes.filter(({ name, ready }) => name !== node && !ready).map(({ name }) => name);

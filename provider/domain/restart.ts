@@ -3,8 +3,8 @@ import type { Context } from "../core/kind";
 import { quote } from "../core/quote";
 import { requireLease } from "../corelease/scripts";
 import { onHost } from "../libvirt/script";
-import { drainNode } from "../member/drain";
-import { MEMBERS_SCRIPT, parseMembers } from "../member/etcd";
+import { MEMBERS_SCRIPT, parseMembers } from "../etcd/members";
+import { drainNode } from "../membership/drain";
 import { ADMIN_CONF, KUBECTL } from "../node/paths";
 import { parseAnswers } from "../node/answers";
 import { repeatable } from "../node/reach";
@@ -152,7 +152,7 @@ exit 0`,
   });
   if (!planes.some(({ name }) => name === drain.node)) return;
   const listed = await ctx.transport.script(drain.controlPlane, MEMBERS_SCRIPT, repeatable(ctx));
-  const verdict = quorumWhileDown(drain.node, planes, parseMembers(listed.stdout));
+  const verdict = quorumWhileDown(drain.node, planes, parseMembers(listed.stdout).list);
   if (verdict !== undefined) throw new UserError(`node ${drain.node} is not restarted: ${verdict}`);
 }
 

@@ -6,8 +6,10 @@ import { RUN_DIR } from "./paths";
 import { repeatable } from "./reach";
 
 export interface Job {
-  /** Names its folder below /run/kvmesh; one job of a name runs at a time. */
-  readonly name: string;
+  /** Names its folder below /run/kvmesh; one job of a slot runs at a time. */
+  readonly slot: string;
+  /** What it does, one word: "join". Another run that asks for the same follows this one. */
+  readonly what: string;
   /** POSIX shell; must hold no secret. */
   readonly command: string;
   readonly timeoutMs: number;
@@ -20,50 +22,76 @@ export interface Job {
  */
 export async function runJob(ctx: Context, at: Endpoint, job: Job): Promise<number> {
   const run = randomBytes(8).toString("hex");
+  const limit = Math.ceil(job.timeoutMs / 1000) + 60;
+  const inner = `${job.command}\necho $? >rc.new && mv rc.new rc`;
+  // `running` is held by flock itself while the job lives (-o: not by the job's children), so that no stale pid is ever believed.
+  // Those who ask take it shared, so that they do not see each other. `timeout` ends a job that nobody follows any more.
+  const start = `if flock -sn running true; then
+  if [ "$(cat run 2>/dev/null)" != ${run} ]; then
+    rm -f rc; : >log; echo ${run} >run; echo ${job.what} >what
+    setsid flock -o running timeout -k 10 ${limit} sh -c ${quote(inner)} >log 2>&1 </dev/null 9>&- &
+    # Not before the job holds its lock may anyone ask whether it runs.
+    while flock -sn running true && [ ! -e rc ] && kill -0 $! 2>/dev/null; do sleep 0.1; done
+  fi
+elif [ "$(cat what 2>/dev/null)" != ${job.what} ]; then
+  echo "busy $(cat what 2>/dev/null)"; exit 0
+fi`;
+  return follow(ctx, at, job, start);
+}
+
+/** Waits for the job that runs in a slot, whatever it does; undefined: it left no exit code, or there was none. */
+export async function followJob(
+  ctx: Context,
+  at: Endpoint,
+  job: Pick<Job, "slot" | "timeoutMs" | "onLine">,
+): Promise<void> {
+  await follow(ctx, at, { ...job, what: "what runs there" }, ":").catch((error: unknown) => {
+    // How it ended is seen on the machine; only not having ended yet is a reason to stop.
+    if (!(error instanceof NoCode)) throw error;
+  });
+}
+
+class NoCode extends UserError {}
+
+async function follow(ctx: Context, at: Endpoint, job: Omit<Job, "command">, start: string): Promise<number> {
   let seen = 0;
   let code: number | undefined;
-  await ctx.transport.script(at, jobScript(job, run), {
+  let busy: string | undefined;
+  await ctx.transport.script(at, followScript(job.slot, start), {
     ...repeatable(ctx, job.timeoutMs),
     onLine: (line) => {
       // A new connection follows from the first line again.
-      const [, number, text = ""] = /^(\d+|rc) ?(.*)$/.exec(line) ?? [];
+      const [, number, text = ""] = /^(\d+|rc|busy) ?(.*)$/.exec(line) ?? [];
+      if (number === "busy") busy = text;
       // No number: the job was killed before it could leave one.
-      if (number === "rc") code = text === "" ? undefined : Number(text);
+      else if (number === "rc") code = text === "" ? undefined : Number(text);
       else if (Number(number) > seen) {
         seen = Number(number);
         job.onLine(text);
       }
     },
   });
-  if (code === undefined) {
+  if (busy !== undefined) {
     throw new UserError(
-      `${at.address}: ${job.name} did not end within ${Math.round(job.timeoutMs / 1000)} s, or was killed; ` +
-        `run \`pulumi up\` again: it goes on where this one was (log: ${RUN_DIR}/${job.name}/log on the machine)`,
+      `${at.address}: kubeadm ${busy} of another run goes on there, so ${job.what} was not begun; run again when it has ended`,
     );
   }
-  return code;
+  if (code !== undefined) return code;
+  throw new NoCode(
+    `${at.address}: ${job.slot} ${job.what} did not end within ${Math.round(job.timeoutMs / 1000)} s, or was killed; ` +
+      `run \`pulumi up\` again: it goes on where this one was (log: ${RUN_DIR}/${job.slot}/log on the machine)`,
+  );
 }
 
-/**
- * The lock `running` is held by flock itself while the job lives (-o: not by the job's children), so that no stale pid is
- * ever believed. `timeout` ends a job that nobody follows any more.
- */
-function jobScript(job: Job, run: string): string {
-  const limit = Math.ceil(job.timeoutMs / 1000) + 60;
-  const inner = `${job.command}\necho $? >rc.new && mv rc.new rc`;
+function followScript(slot: string, start: string): string {
   return `umask 077
-mkdir -p ${RUN_DIR}/${job.name} && cd ${RUN_DIR}/${job.name} || exit 1
+mkdir -p ${RUN_DIR}/${slot} && cd ${RUN_DIR}/${slot} || exit 1
 exec 9>starting && flock 9
-if flock -n running true && [ "$(cat run 2>/dev/null)" != ${run} ]; then
-  rm -f rc; : >log; echo ${run} >run
-  setsid flock -o running timeout -k 10 ${limit} sh -c ${quote(inner)} >log 2>&1 </dev/null 9>&- &
-  # Not before the job holds its lock may anyone ask whether it runs.
-  while flock -n running true && [ ! -e rc ] && kill -0 $! 2>/dev/null; do sleep 0.1; done
-fi
+${start}
 flock -u 9
 from=0
 while :; do
-  ended=no; flock -n running true && ended=yes
+  ended=no; flock -sn running true && ended=yes
   to=$(wc -l <log); [ $ended = yes ] && to=999999999
   awk -v from="$from" -v to="$to" 'NR > from && NR <= to { print NR " " $0 }' log
   from=$to

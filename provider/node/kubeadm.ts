@@ -1,13 +1,13 @@
 import { UserError, type Context } from "../core/kind";
 import { quote } from "../core/quote";
 import type { Endpoint } from "../transport/transport";
-import { runJob } from "./job";
+import { followJob, runJob } from "./job";
+import { SLOT } from "./kubeadm-slot";
 import { CONFIG_PATH, MARK_PATH, RUN_DIR } from "./paths";
-import { repeatable } from "./reach";
+import { lookAt, type NodeState } from "./state";
 
 export interface KubeadmRun {
   readonly node: string;
-  /** `init` or `join`. */
   readonly verb: "init" | "join";
   /** Arguments, quoted already. */
   readonly args: string;
@@ -22,7 +22,8 @@ export async function runKubeadm(ctx: Context, at: Endpoint, run: KubeadmRun): P
   const lines: string[] = [];
   let phase = "";
   const code = await runJob(ctx, at, {
-    name: `kubeadm-${run.verb}`,
+    slot: SLOT,
+    what: run.verb,
     command: `kubeadm ${run.verb} ${run.args}\ncode=$?\n${run.after ?? ":"}\n(exit $code)`,
     timeoutMs: run.timeoutMs,
     onLine: (line) => {
@@ -39,6 +40,36 @@ export async function runKubeadm(ctx: Context, at: Endpoint, run: KubeadmRun): P
         `${lastWords(lines)}\nWhen the cause is removed, \`pulumi up\` goes on where this run was`,
     );
   }
+}
+
+/**
+ * What is on a machine once nothing of ours runs there any more: a job of an earlier run, which goes on without it, is waited for, so
+ * that nothing is ever begun beside it or taken away under it.
+ */
+export async function settledState(
+  ctx: Context,
+  at: Endpoint,
+  node: string,
+  timeoutSeconds: number,
+): Promise<NodeState> {
+  const state = await lookAt(ctx, at);
+  if (state.job === "") return state;
+  ctx.progress(
+    `node ${node}: kubeadm ${state.job} of an earlier run goes on there; waiting, at most ${timeoutSeconds} s`,
+  );
+  await followJob(ctx, at, {
+    slot: SLOT,
+    timeoutMs: timeoutSeconds * 1000,
+    onLine: (line) => {
+      const phase = /^\[([a-z-]+)\]/.exec(line)?.[1];
+      if (phase !== undefined) ctx.progress(`node ${node}: kubeadm ${state.job}: ${phase}`);
+    },
+  });
+  const after = await lookAt(ctx, at);
+  if (after.job === "") return after;
+  throw new UserError(
+    `node ${node} (${at.address}): kubeadm ${after.job} of an earlier run still goes on after ${timeoutSeconds} s; nothing was changed. Run again later`,
+  );
 }
 
 /** What kubeadm said at the end, without its advice for people at a terminal and without anything like a token or key. */
@@ -63,37 +94,31 @@ export function ignoring(checks: readonly string[]): string {
 }
 
 /**
- * Takes a node back to what it was before kubeadm. Without systemctl, kubeadm can't stop the kubelet, which would start the
- * control plane's containers again while they are being removed: it is ended then, and the clean-up is run again.
- * With the phase that takes a member out, kubeadm also skips the removal of etcd's data.
+ * Takes a node back to what it was before kubeadm. Its etcd member is no business of this: who calls it has taken the member out, or
+ * destroys the whole cluster. Without systemctl, kubeadm can't stop the kubelet, which would start the control plane's containers again
+ * while they are being removed: it is ended then, and the clean-up is run again.
  * Rules of kube-proxy and the CNI in iptables stay, as kubeadm leaves them; they go with the next boot.
  */
-export async function resetNode(
-  ctx: Context,
-  at: Endpoint,
-  node: string,
-  options: { readonly leaveEtcd: boolean },
-): Promise<void> {
+export async function resetNode(ctx: Context, at: Endpoint, node: string): Promise<void> {
   ctx.progress(`node ${node}: kubeadm reset`);
-  const skip = options.leaveEtcd ? "" : " --skip-phases=remove-etcd-member";
-  const result = await ctx.transport.script(
-    at,
-    `export LC_ALL=C
+  const lines: string[] = [];
+  const code = await runJob(ctx, at, {
+    slot: SLOT,
+    what: "reset",
+    command: `( export LC_ALL=C
 if command -v kubeadm >/dev/null; then
-  timeout 300 kubeadm reset -f${skip} 2>&1 || exit 1
+  timeout 300 kubeadm reset -f --skip-phases=remove-etcd-member 2>&1 || exit 1
   if ! command -v systemctl >/dev/null && pkill -x kubelet; then
     sleep 1
     timeout 300 kubeadm reset -f --skip-phases=remove-etcd-member 2>&1 || exit 1
   fi
 fi
 for link in flannel.1 cni0; do ip link delete "$link" 2>/dev/null; done
-rm -rf /var/lib/etcd/* /etc/cni/net.d/10-flannel.conflist /run/flannel /var/lib/cni ${RUN_DIR} ${CONFIG_PATH} ${MARK_PATH}
-exit 0`,
-    repeatable(ctx, 660_000),
-  );
-  if (result.code !== 0) {
-    throw new UserError(
-      `node ${node} (${at.address}): kubeadm reset failed (exit ${result.code}):\n${lastWords(`${result.stdout}\n${result.stderr}`.split("\n"))}`,
-    );
-  }
+rm -rf /var/lib/etcd/* /etc/cni/net.d/10-flannel.conflist /run/flannel /var/lib/cni ${RUN_DIR}/join.yaml ${CONFIG_PATH} ${MARK_PATH}
+exit 0 )`,
+    timeoutMs: 660_000,
+    onLine: (line) => lines.push(line),
+  });
+  if (code !== 0)
+    throw new UserError(`node ${node} (${at.address}): kubeadm reset failed (exit ${code}):\n${lastWords(lines)}`);
 }

@@ -8,16 +8,26 @@ export interface Mark {
   readonly project: string;
   readonly stack: string;
   readonly cluster: string;
+  /** Random, made at the founding. A cluster of the same name that is founded later is another one. */
+  readonly clusterId: string;
   readonly node: string;
-  readonly role: "first-control-plane" | "control-plane" | "worker";
-  /** `started` is written before kubeadm runs, `done` after everything it had to do was seen done. */
-  readonly phase: "started" | "done";
-  /** The whole cluster is being destroyed: its members leave without draining. */
-  readonly ending?: boolean;
+  readonly role: "control-plane" | "worker";
+  /** What kubeadm runs, or ran, here. */
+  readonly making: "init" | "join";
+  /**
+   * `started` is written before kubeadm runs, `done` after everything it had to do was seen done. `left`: its ClusterNode was destroyed
+   * together with the whole cluster; the Cluster itself, which goes last, clears the machine.
+   */
+  readonly phase: "started" | "done" | "left";
 }
 
-export function markOf(owner: Owner, node: string, role: Mark["role"], phase: Mark["phase"]): Mark {
-  return { project: owner.project, stack: owner.stack, cluster: owner.cluster, node, role, phase };
+export function markOf(
+  owner: Owner,
+  clusterId: string,
+  node: string,
+  rest: Pick<Mark, "role" | "making" | "phase">,
+): Mark {
+  return { project: owner.project, stack: owner.stack, cluster: owner.cluster, clusterId, node, ...rest };
 }
 
 export async function writeMark(ctx: Context, at: Endpoint, mark: Mark): Promise<void> {
@@ -35,26 +45,33 @@ export function parseMark(text: string): Mark | "unreadable" | undefined {
   }
 }
 
-export function isOurs(mark: Mark | "unreadable" | undefined, owner: Owner, node: string): mark is Mark {
+/** `clusterId` undefined: of any cluster of this name, as before its founding. */
+export function isOurs(
+  mark: Mark | "unreadable" | undefined,
+  owner: Owner,
+  node: string,
+  clusterId?: string,
+): mark is Mark {
   return (
     typeof mark === "object" &&
     mark.project === owner.project &&
     mark.stack === owner.stack &&
     mark.cluster === owner.cluster &&
-    mark.node === node
+    mark.node === node &&
+    (clusterId === undefined || mark.clusterId === clusterId)
   );
 }
 
-/** The refusal of a machine that is part of something else. `found` says what was seen there. */
-export function foreign(node: string, at: Endpoint, mark: Mark | "unreadable" | undefined, found: string): UserError {
+/** The refusal of a machine that is part of something else. */
+export function foreign(node: string, at: Endpoint, mark: Mark | "unreadable" | undefined): UserError {
   const whose =
     typeof mark === "object"
-      ? `it is marked as node ${mark.node} of cluster ${mark.cluster} (project ${mark.project}, stack ${mark.stack})`
+      ? `it is marked as node ${mark.node} of cluster ${mark.cluster} (project ${mark.project}, stack ${mark.stack}, id ${mark.clusterId})`
       : mark === "unreadable"
         ? `${MARK_PATH} can't be read as a mark of ours`
         : "it has no mark of ours";
   return new UserError(
-    `node ${node} (${at.address}): ${found} there, and ${whose}; nothing was changed. ` +
+    `node ${node} (${at.address}): Kubernetes is there, and ${whose}; nothing was changed. ` +
       `Take it out of that cluster, or run \`kubeadm reset\` on it and remove ${MARK_PATH} when it is not needed any more`,
   );
 }

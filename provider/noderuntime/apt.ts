@@ -22,7 +22,8 @@ export async function install(ctx: Context, inputs: NodeRuntimeInputs, apt: AptP
   const lines: string[] = [];
   ctx.progress(`node ${inputs.name}: installing Kubernetes ${inputs.kubernetesVersion} from ${apt.repository}`);
   const code = await runJob(ctx, inputs.endpoint, {
-    name: "apt",
+    slot: "apt",
+    what: "install",
     command: installScript(inputs, apt),
     timeoutMs: 900_000,
     onLine: (line) => {

@@ -153,49 +153,59 @@ export class NodeRuntime extends pulumi.CustomResource {
   }
 }
 
-export interface ControlPlaneArgs {
-  readonly endpoint: EndpointArgs;
+export interface ClusterArgs {
   readonly owner: OwnerArgs;
-  /** Kubernetes node name. */
-  readonly name: string;
+  /** host:port of the API. */
+  readonly apiEndpoint: string;
   readonly kubernetesVersion: string;
-  /** kubeadm configuration: InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration; holds no secret. */
+  /** kubeadm's ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration; holds no secret. */
   readonly config: string;
+  /** All of them, each with its InitConfiguration. The cluster is founded on the first, once, when none of them holds anything of it. */
+  readonly controlPlanes: readonly {
+    readonly name: string;
+    readonly endpoint: EndpointArgs;
+    readonly config: string;
+  }[];
   readonly ignorePreflightErrors: readonly string[];
   readonly timeoutSeconds: number;
-  readonly identity?: pulumi.Input<string>;
 }
 
-/** The first control plane: `kubeadm init`, resumed after an interruption, never run over a populated etcd. */
-export class ControlPlane extends pulumi.CustomResource {
-  /** admin.conf with its context named after the cluster. Secret. */
+/** The cluster itself, beside its nodes: there as long as one of its control planes is. No input replaces it. */
+export class Cluster extends pulumi.CustomResource {
+  /** Random; the mark of every node carries it. */
+  declare readonly clusterId: pulumi.Output<string>;
+  /** admin.conf of a control plane, naming the API's endpoint, with its context named after the cluster. Secret. */
   declare readonly kubeconfig: pulumi.Output<string>;
   /** "sha256:<hex>" of the cluster CA's public key. */
   declare readonly caCertHash: pulumi.Output<string>;
-  constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.CustomResourceOptions) {
+  constructor(name: string, args: ClusterArgs, opts?: pulumi.CustomResourceOptions) {
     super(
-      "kvmesh:index:ControlPlane",
+      "kvmesh:index:Cluster",
       name,
-      { ...args, kubeconfig: undefined, caCertHash: undefined },
-      {
-        ...opts,
-        additionalSecretOutputs: ["kubeconfig"],
-      },
+      { ...args, clusterId: undefined, kubeconfig: undefined, caCertHash: undefined },
+      { ...opts, additionalSecretOutputs: ["kubeconfig"] },
     );
   }
 }
 
-export interface MemberArgs {
+/** A control plane by its node's name: any healthy one is the way into the cluster. */
+export interface ControlPlaneArgs {
+  readonly name: string;
+  readonly endpoint: EndpointArgs;
+}
+
+export interface ClusterNodeArgs {
   readonly endpoint: EndpointArgs;
   readonly owner: OwnerArgs;
   readonly name: string;
   readonly role: "control-plane" | "worker";
   readonly kubernetesVersion: string;
-  /** SSH endpoint of the first control plane: a fresh token comes from it, and goes there again for drain and removal. */
-  readonly controlPlane: EndpointArgs;
+  readonly clusterId: pulumi.Input<string>;
   readonly caCertHash: pulumi.Input<string>;
   /** host:port of the API. */
   readonly apiEndpoint: string;
+  /** All control planes of the cluster: a fresh token comes from one of them, and drain and removal go through one. */
+  readonly controlPlanes: readonly ControlPlaneArgs[];
   /** JoinConfiguration without its discovery section, which is filled in at run time; holds no secret. */
   readonly config: string;
   readonly ignorePreflightErrors: readonly string[];
@@ -203,32 +213,29 @@ export interface MemberArgs {
   readonly identity?: pulumi.Input<string>;
 }
 
-/** A node that joined: `kubeadm join`; delete drains, removes the etcd member (control plane), the node, and resets. */
-export class Member extends pulumi.CustomResource {
-  constructor(name: string, args: MemberArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Member", name, { ...args }, opts);
+/** A node of a cluster, the one that it was founded on too; delete drains, removes the etcd member (control plane), the node, and resets. */
+export class ClusterNode extends pulumi.CustomResource {
+  constructor(name: string, args: ClusterNodeArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:ClusterNode", name, { ...args }, opts);
   }
 }
 
-export interface RosterArgs {
-  /** SSH endpoint of the first control plane. */
-  readonly controlPlane: EndpointArgs;
+export interface ClusterReadyArgs {
   readonly owner: OwnerArgs;
-  /** Node name of the first control plane. */
-  readonly first: string;
+  readonly clusterId: pulumi.Input<string>;
+  readonly controlPlanes: readonly ControlPlaneArgs[];
   /** Names of all nodes of the cluster. */
-  readonly nodes: readonly string[];
-  readonly caCertHash: pulumi.Input<string>;
+  readonly nodes: pulumi.Input<readonly string[]>;
   /** For all of them to become Ready; default 600. */
   readonly timeoutSeconds?: number;
 }
 
 /**
- * All nodes of a cluster, there once every one is Ready. Let it depend on every node: deleted first when the whole cluster
- * goes, it tells the nodes that they need not be drained.
+ * There once every node of a cluster is Ready. Let it depend on the pod network and not on nodes: deleted before them when the whole cluster
+ * goes, it tells that run that they need not be drained.
  */
-export class Roster extends pulumi.CustomResource {
-  constructor(name: string, args: RosterArgs, opts?: pulumi.CustomResourceOptions) {
-    super("kvmesh:index:Roster", name, { ...args }, opts);
+export class ClusterReady extends pulumi.CustomResource {
+  constructor(name: string, args: ClusterReadyArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:ClusterReady", name, { ...args }, opts);
   }
 }

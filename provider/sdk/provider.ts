@@ -14,6 +14,8 @@ export interface ProviderArgs {
   readonly cluster?: string;
   /** Of what is imported and carries no mark yet; default `development`. */
   readonly environment?: OwnerArgs["environment"];
+  /** Lets one node be changed once although something about it can't be verified; default none. A word works one time. */
+  readonly breakGlass?: { readonly node: string; readonly word: string };
 }
 
 /** Settings of the kvmesh plugin: how this machine authenticates, and which hosts it knows by name. Changing them replaces nothing. */

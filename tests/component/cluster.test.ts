@@ -31,6 +31,7 @@ function declare(
   spec: Partial<KubernetesSpec> = {},
   environment: Environment = "development",
   preview = false,
+  outputs: Readonly<Record<string, unknown>> = {},
 ): Promise<RecordedResource[]> {
   return recordResources(
     () => {
@@ -42,45 +43,86 @@ function declare(
         timeouts,
       });
     },
-    { "kvmesh:index:ControlPlane": { kubeconfig: "apiVersion: v1", caCertHash: `sha256:${"a".repeat(64)}` } },
+    {
+      "kvmesh:index:Cluster": {
+        clusterId: "id-1",
+        kubeconfig: "apiVersion: v1",
+        caCertHash: `sha256:${"a".repeat(64)}`,
+        ...outputs,
+      },
+    },
     preview,
   );
 }
 
 describe("KubernetesCluster", () => {
-  it("makes one first control plane, joins the others one after the other and workers at once", async () => {
+  it("founds one cluster on all control planes; every node is its node, the one that it is founded on too", async () => {
     const made = await declare([...two, ...three], virtualIp);
-    const named = (name: string): RecordedResource =>
-      made.find((one) => one.name === name && one.type.startsWith("kvmesh:index:"))!;
-    expect(made.filter((one) => one.type === "kvmesh:index:ControlPlane").map((one) => one.name)).to.deep.equal([
-      "cp-0",
-    ]);
+    const clusters = made.filter((one) => one.type === "kvmesh:index:Cluster");
+    expect(clusters.map(({ name }) => name)).to.deep.equal(["main"]);
+    const planes = clusters[0]!.inputs.controlPlanes as { name: string; config: string }[];
+    expect(planes.map(({ name }) => name)).to.deep.equal(["cp-0", "cp-1", "cp-2"]);
+    expect(planes[1]?.config).to.match(/advertiseAddress: 10.0.0.11/);
+    expect(clusters[0]!.dependsOn).to.include.members(["cp-0-runtime", "cp-1-runtime", "cp-2-runtime"]);
+    expect(JSON.stringify(clusters[0]!.inputs), "no machine's identity").not.to.contain("machine-cp-0");
+    const nodes = made.filter((one) => one.type === "kvmesh:index:ClusterNode");
+    expect(nodes.map(({ name }) => name).sort()).to.deep.equal(["cp-0", "cp-1", "cp-2", "w-0", "w-1"]);
     expect(made.filter((one) => one.type === "kvmesh:index:NodeRuntime")).to.have.length(5);
-    expect(named("cp-1").dependsOn).to.include.members(["cp-0", "cp-1-runtime"]);
-    expect(named("cp-2").dependsOn).to.include.members(["cp-0", "cp-1"]);
-    for (const worker of ["w-0", "w-1"]) {
-      expect(named(worker).dependsOn).to.include("cp-0");
-      expect(named(worker).dependsOn).to.not.include.members(["cp-1"]);
-      expect(named(worker).dependsOn.filter((one) => one.startsWith("w-") && !one.endsWith("runtime"))).to.deep.equal(
-        [],
-      );
+    for (const node of nodes) {
+      expect(node.dependsOn).to.have.members(["main", `${node.name}-runtime`]);
+      expect((node.inputs.controlPlanes as { name: string }[]).map(({ name }) => name)).to.deep.equal([
+        "cp-0",
+        "cp-1",
+        "cp-2",
+      ]);
     }
-    expect(named("w-0").inputs).to.deep.include({ role: "worker", apiEndpoint: "10.0.0.5:6443", name: "w-0" });
-    expect((named("w-0").inputs.controlPlane as { address: string }).address).to.equal("10.0.0.10");
+    const worker = nodes.find(({ name }) => name === "w-0")!;
+    expect(worker.inputs).to.deep.include({ role: "worker", apiEndpoint: "10.0.0.5:6443", clusterId: "id-1" });
   });
 
-  it("is ready when every node is: the roster waits for all of them and for the pod network", async () => {
+  it("is ready when every node is, and nothing that needs it depends on a node: one can be destroyed as a target", async () => {
+    const made = await declare([...three, { ...two[0]!, labels: { disk: "nvme" } }, two[1]!], virtualIp);
+    const ready = made.find((one) => one.type === "kvmesh:index:ClusterReady")!;
+    expect(ready.inputs.nodes).to.deep.equal(["cp-0", "cp-1", "cp-2", "w-0", "w-1"]);
+    expect(ready.dependsOn).to.have.members(["main", "main-network-daemons"]);
+    const nodes = made.filter((one) => one.type === "kvmesh:index:ClusterNode");
+    expect(ready.order).to.be.greaterThan(Math.max(...nodes.map(({ order }) => order)));
+    for (const one of made.filter(({ type }) => type !== "kvmesh:index:ClusterNode")) {
+      for (const node of nodes.filter(({ name }) => name !== "main"))
+        expect(
+          one.dependsOn.filter((name) => name === node.name),
+          one.name,
+        ).to.deep.equal([]);
+    }
+  });
+
+  it("is deleted before any node when all goes: the engine deletes the deepest first", async () => {
     const made = await declare([...three, ...two], virtualIp);
-    const roster = made.find((one) => one.type === "kvmesh:index:Roster")!;
-    expect(roster.inputs.nodes).to.deep.equal(["cp-0", "cp-1", "cp-2", "w-0", "w-1"]);
-    expect(roster.dependsOn).to.include.members(["cp-0", "cp-1", "cp-2", "w-0", "w-1", "main-network-daemons"]);
+    const depth = (name: string, type?: string): number => {
+      const one = made.find((resource) => resource.name === name && (type === undefined || resource.type === type));
+      return one === undefined
+        ? 0
+        : 1 + Math.max(0, ...one.dependsOn.map((other) => (other === name ? 0 : depth(other))));
+    };
+    const nodes = made.filter((one) => one.type === "kvmesh:index:ClusterNode");
+    const ready = depth("main", "kvmesh:index:ClusterReady");
+    expect(ready).to.be.greaterThan(Math.max(...nodes.map(({ name }) => depth(name, "kvmesh:index:ClusterNode"))) + 2);
   });
 
-  it("lets everything inside the cluster die with the control plane", async () => {
+  for (const kubeconfig of [undefined, ""]) {
+    it(`declares nothing inside a cluster whose kubeconfig is ${JSON.stringify(kubeconfig)}: no ambient one is taken`, async () => {
+      const made = await declare([three[0]!, two[0]!], {}, "development", false, { kubeconfig });
+      const inside = made.filter(({ type }) => type.startsWith("kubernetes:") || type.startsWith("pulumi:providers"));
+      expect(inside).to.deep.equal([]);
+      expect(made.filter(({ type }) => type === "kvmesh:index:ClusterNode")).to.have.length(2);
+    });
+  }
+
+  it("lets everything inside the cluster die with the cluster", async () => {
     const made = await declare([...three, ...two], virtualIp);
     const inside = made.filter((one) => one.type.startsWith("kubernetes:") && one.custom);
     expect(inside.length).to.be.greaterThan(5);
-    for (const one of inside) expect(one.deletedWith, one.name).to.equal("cp-0");
+    for (const one of inside) expect(one.deletedWith, one.name).to.equal("main");
   });
 
   it("labels nodes through the API, and only those that have labels", async () => {
@@ -124,7 +166,7 @@ describe("KubernetesCluster", () => {
 
   it("plans a single control plane of production, so that the policies can say what is wrong with it", async () => {
     const made = await declare([three[0]!, ...two], {}, "production", true);
-    expect(made.filter(({ type }) => type === "kvmesh:index:ControlPlane")).to.have.length(1);
+    expect(made.filter(({ type }) => type === "kvmesh:index:Cluster")).to.have.length(1);
   });
 
   for (const [what, nodes, spec, environment, expected] of [

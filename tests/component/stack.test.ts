@@ -37,7 +37,7 @@ async function composed(stack: string): Promise<Composed> {
         "kvmesh:index:HostKey": { publicKey: "ssh-ed25519 AAAA", privateKey: "private" },
         "kvmesh:index:Preflight": { record: { takenAt: "" } },
         "kvmesh:index:Evidence": { record: { takenAt: "", verdict: "pass", values: [] }, digest: "" },
-        "kvmesh:index:ControlPlane": { kubeconfig: "apiVersion: v1", caCertHash: HASH },
+        "kvmesh:index:Cluster": { clusterId: "id-1", kubeconfig: "apiVersion: v1", caCertHash: HASH },
         "kvmesh:index:Chart": { path: ".kvmesh/charts/some-chart" },
       },
     );
@@ -73,10 +73,10 @@ for (const [stack, cluster] of [
       expect(count("kvmesh:index:Image")).to.equal(3);
     });
 
-    it("is one first control plane and five members, and everything Ready before the mesh", () => {
-      expect(count("kvmesh:index:ControlPlane")).to.equal(1);
-      expect(count("kvmesh:index:Member")).to.equal(5);
-      expect(count("kvmesh:index:Roster")).to.equal(1);
+    it("is one cluster and six nodes of it, and everything Ready before the mesh", () => {
+      expect(count("kvmesh:index:Cluster")).to.equal(1);
+      expect(count("kvmesh:index:ClusterNode")).to.equal(6);
+      expect(count("kvmesh:index:ClusterReady")).to.equal(1);
       expect(count("kubernetes:apps/v1:DaemonSet")).to.equal(1);
     });
 
@@ -97,7 +97,7 @@ for (const [stack, cluster] of [
     });
 
     it("marks what it makes with its environment", () => {
-      expect(find(made.resources, "kvmesh:index:ControlPlane", `${cluster}-control-0`).inputs)
+      expect(find(made.resources, "kvmesh:index:Cluster", cluster).inputs)
         .to.have.property("owner")
         .that.includes({ cluster, environment: stack === "prod" ? "production" : "staging" });
     });

@@ -3,9 +3,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "chai";
-import { initConfig, joinConfig } from "../../components/cluster/kubeadm-config";
-import { completeJoin } from "../../provider/member/credentials";
-import { kubeadmSettings } from "../support/cluster-spec";
+import { joinConfig } from "../../components/cluster/kubeadm-config";
+import { completeJoin } from "../../provider/clusternode/credentials";
+import { foundingConfig, kubeadmSettings } from "../support/cluster-spec";
 
 /** What we write, judged by the real kubeadm: its decoder is strict, so a misplaced or misspelt field fails here. */
 describe("kubeadm configuration, real kubeadm", () => {
@@ -31,7 +31,7 @@ describe("kubeadm configuration, real kubeadm", () => {
     });
 
     it(`takes the ${api} init configuration`, () => {
-      const text = initConfig(settings, node).replace("kubernetesVersion: v1.30.0", "kubernetesVersion: v1.34.2");
+      const text = foundingConfig(settings, node).replace("kubernetesVersion: v1.30.0", "kubernetesVersion: v1.34.2");
       expect(text).to.contain(`kubeadm.k8s.io/${api}`);
       expect(validate(text)).to.match(/^0 ok/);
     });
@@ -53,6 +53,8 @@ describe("kubeadm configuration, real kubeadm", () => {
   }
 
   it("refuses a field that no version has", () => {
-    expect(validate(initConfig(kubeadmSettings({ kubelet: { noSuchField: 1 } }), node))).to.match(/^1 .*noSuchField/s);
+    expect(validate(foundingConfig(kubeadmSettings({ kubelet: { noSuchField: 1 } }), node))).to.match(
+      /^1 .*noSuchField/s,
+    );
   });
 });

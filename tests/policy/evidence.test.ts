@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { etcdFsync, etcdLocalNvme, nodeLiveDedication } from "../../policies/evidence";
-import { controlPlane, evidence, machine, member } from "./fixtures";
+import { clusterNode, evidence, machine } from "./fixtures";
 import { judgeStack, unknown } from "./harness";
 
 const fsync = (measured: number | null, note?: string) => ({ id: "fsync-p99-1", measured, limit: 10, note });
 const names = ["cp-0", "cp-1"];
-const planes = [controlPlane(), member("cp-1"), member("worker-0", { role: "worker" })];
+const planes = [clusterNode("cp-0"), clusterNode("cp-1"), clusterNode("worker-0", { role: "worker" })];
 
 describe("policies on evidence", () => {
   describe("node-live-dedication", () => {
@@ -57,21 +57,23 @@ describe("policies on evidence", () => {
       const [slow, none] = judgeStack(etcdFsync, stack).violations;
       expect(slow).to.match(/^control plane cp-0: found 24.5 ms\nrequired: fdatasync, 99th percentile, at most 10 ms/);
       expect(none).to.match(/^control plane cp-1: found no measurement/);
-      const missing = [controlPlane(), evidence("cp-0", [fsync(null, "not measured: install fio")])];
+      const missing = [clusterNode("cp-0"), evidence("cp-0", [fsync(null, "not measured: install fio")])];
       expect(judgeStack(etcdFsync, missing).violations[0]).to.include("found not measured: install fio");
     });
 
     it("gives no verdict on a record that is not there yet, and has nothing to say without control planes", () => {
-      expect(judgeStack(etcdFsync, [controlPlane(), evidence("cp-0", [], { record: unknown.string })])).to.include({
-        unknown: "record",
-      });
+      expect(judgeStack(etcdFsync, [clusterNode("cp-0"), evidence("cp-0", [], { record: unknown.string })])).to.include(
+        {
+          unknown: "record",
+        },
+      );
       expect(judgeStack(etcdFsync, [evidence("a")]).notApplicable).to.equal("the stack has no control plane");
     });
   });
 
   describe("etcd-local-nvme", () => {
     const found = (of: Readonly<Record<string, unknown>>, ...values: object[]): string =>
-      judgeStack(etcdLocalNvme, [controlPlane(), evidence("cp-0", values, of)]).violations.join();
+      judgeStack(etcdLocalNvme, [clusterNode("cp-0"), evidence("cp-0", values, of)]).violations.join();
     const inside = (measured: string) => ({ id: "disk", measured });
 
     it("takes the host's word for carved machines, and bare metal's own", () => {

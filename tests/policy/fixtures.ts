@@ -53,28 +53,28 @@ export function lease(machineName: string, cpus: readonly number[]): Subject {
   return { type: "kvmesh:index:CoreLease", name: `${machineName}-cores`, props: { host, machine: machineName, cpus } };
 }
 
-export function controlPlane(changes: object = {}, options: Partial<Subject> = {}): Subject {
+export function cluster(changes: object = {}, options: Partial<Subject> = {}): Subject {
   const config = "kind: ClusterConfiguration\napiServer: {}\n---\nkind: KubeletConfiguration\nreadOnlyPort: 0\n";
   return {
-    type: "kvmesh:index:ControlPlane",
-    name: "cp-0",
-    props: { endpoint: host, name: "cp-0", kubernetesVersion: "1.36.6", config, ...changes },
+    type: "kvmesh:index:Cluster",
+    name: "main",
+    props: { controlPlanes: [{ name: "cp-0", endpoint: host }], kubernetesVersion: "1.36.6", config, ...changes },
     protect: true,
     additionalSecretOutputs: ["kubeconfig"],
     ...options,
   };
 }
 
-export function member(name: string, changes: object = {}, options: Partial<Subject> = {}): Subject {
+export function clusterNode(name: string, changes: object = {}, options: Partial<Subject> = {}): Subject {
   const props = {
     endpoint: host,
-    controlPlane: host,
+    controlPlanes: [{ name: "cp-0", endpoint: host }],
     name,
     role: "control-plane",
     kubernetesVersion: "1.36.6",
     ...changes,
   };
-  return { type: "kvmesh:index:Member", name, props, protect: true, ...options };
+  return { type: "kvmesh:index:ClusterNode", name, props, protect: true, ...options };
 }
 
 export function release(name: string, changes: object = {}): Subject {

@@ -8,13 +8,18 @@ import {
   statefulProtected,
 } from "../../policies/kubernetes";
 import { artifactPinned } from "../../policies/supply";
-import { controlPlane, deployment, domain, member, release } from "./fixtures";
+import { cluster, deployment, domain, clusterNode, release } from "./fixtures";
 import { judge, judgeStack, unknown, type Subject } from "./harness";
 
 describe("Kubernetes policies", () => {
   describe("control-plane-ha", () => {
     const on = (address: string, name: string): Subject => domain({ host: { address, hostKey: "k" } }, name);
-    const three = [controlPlane(), member("cp-1"), member("cp-2"), member("worker-0", { role: "worker" })];
+    const three = [
+      clusterNode("cp-0"),
+      clusterNode("cp-1"),
+      clusterNode("cp-2"),
+      clusterNode("worker-0", { role: "worker" }),
+    ];
 
     it("accepts three control planes on three hosts, or on machines of their own", () => {
       expect(judgeStack(controlPlaneHa, three).violations).to.deep.equal([]);
@@ -23,9 +28,9 @@ describe("Kubernetes policies", () => {
     });
 
     it("refuses one, two and four", () => {
-      expect(judgeStack(controlPlaneHa, [controlPlane()]).violations[0]).to.include("found 1 machine\n");
+      expect(judgeStack(controlPlaneHa, [clusterNode("cp-0")]).violations[0]).to.include("found 1 machine\n");
       expect(judgeStack(controlPlaneHa, three.slice(0, 2)).violations[0]).to.include("found 2 machines");
-      expect(judgeStack(controlPlaneHa, [...three, member("cp-3")]).violations[0]).to.include("found 4 machines");
+      expect(judgeStack(controlPlaneHa, [...three, clusterNode("cp-3")]).violations[0]).to.include("found 4 machines");
     });
 
     it("refuses a host whose loss ends the quorum", () => {
@@ -37,24 +42,22 @@ describe("Kubernetes policies", () => {
 
     it("has nothing to say without a control plane, and no verdict on an unknown role", () => {
       expect(judgeStack(controlPlaneHa, [domain()]).notApplicable).to.be.a("string");
-      expect(judgeStack(controlPlaneHa, [member("cp-1", { role: unknown.string })]).unknown).to.equal("role");
+      expect(judgeStack(controlPlaneHa, [clusterNode("cp-1", { role: unknown.string })]).unknown).to.equal("role");
     });
   });
 
   it("stateful-protected: control planes, not workers", () => {
-    expect(judge(statefulProtected, controlPlane()).violations).to.deep.equal([]);
-    expect(judge(statefulProtected, controlPlane({}, { protect: false })).violations[0]).to.include(
-      "protect is not set",
-    );
-    expect(judge(statefulProtected, member("cp-1", {}, { protect: false })).violations).to.have.length(1);
-    expect(judge(statefulProtected, member("w", { role: "worker" }, { protect: false })).notApplicable).to.be.a(
+    expect(judge(statefulProtected, cluster()).violations).to.deep.equal([]);
+    expect(judge(statefulProtected, cluster({}, { protect: false })).violations[0]).to.include("protect is not set");
+    expect(judge(statefulProtected, clusterNode("cp-1", {}, { protect: false })).violations).to.have.length(1);
+    expect(judge(statefulProtected, clusterNode("w", { role: "worker" }, { protect: false })).notApplicable).to.be.a(
       "string",
     );
-    expect(judge(statefulProtected, member("w", { role: unknown.string })).unknown).to.equal("role");
+    expect(judge(statefulProtected, clusterNode("w", { role: unknown.string })).unknown).to.equal("role");
   });
 
   it("kubernetes-supported: a minor that is maintained on the day of the judgement", () => {
-    const plane = (kubernetesVersion: string) => controlPlane({ kubernetesVersion });
+    const plane = (kubernetesVersion: string) => cluster({ kubernetesVersion });
     const on = (today: string) => ({ today });
     expect(judge(kubernetesSupported, plane("1.34.2"), on("2026-10-27")).violations).to.deep.equal([]);
     expect(judge(kubernetesSupported, plane("1.34.2"), on("2026-10-28")).violations[0]).to.match(
@@ -65,42 +68,39 @@ describe("Kubernetes policies", () => {
     expect(judge(kubernetesSupported, plane("1.38.0")).notApplicable).to.include("newer than what was known");
     expect(judge(kubernetesSupported, plane("1.99.0")).violations).to.have.length(1);
     expect(judge(kubernetesSupported, plane("1.18.20"), on("2028-01-01")).violations[0]).to.include("days old");
-    expect(judge(kubernetesSupported, member("w", { kubernetesVersion: unknown.string })).unknown).to.equal(
+    expect(judge(kubernetesSupported, clusterNode("w", { kubernetesVersion: unknown.string })).unknown).to.equal(
       "kubernetesVersion",
     );
   });
 
   it("kubeconfig-secret: marked secret", () => {
-    expect(judge(kubeconfigSecret, controlPlane()).violations).to.deep.equal([]);
-    expect(judge(kubeconfigSecret, controlPlane({}, { additionalSecretOutputs: [] })).violations).to.have.length(1);
+    expect(judge(kubeconfigSecret, cluster()).violations).to.deep.equal([]);
+    expect(judge(kubeconfigSecret, cluster({}, { additionalSecretOutputs: [] })).violations).to.have.length(1);
   });
 
   it("authz-node-rbac: nothing weaker than kubeadm's default, in both forms of extraArgs", () => {
     const given = (extraArgs: string) => ({
       config: `kind: ClusterConfiguration\napiServer: { extraArgs: ${extraArgs} }\n`,
     });
-    expect(judge(authzNodeRbac, controlPlane()).violations).to.deep.equal([]);
-    expect(judge(authzNodeRbac, controlPlane(given('{ authorization-mode: "RBAC,Node" }'))).violations).to.deep.equal(
-      [],
-    );
-    expect(judge(authzNodeRbac, controlPlane(given("{ authorization-mode: AlwaysAllow }"))).violations[0]).to.include(
+    expect(judge(authzNodeRbac, cluster()).violations).to.deep.equal([]);
+    expect(judge(authzNodeRbac, cluster(given('{ authorization-mode: "RBAC,Node" }'))).violations).to.deep.equal([]);
+    expect(judge(authzNodeRbac, cluster(given("{ authorization-mode: AlwaysAllow }"))).violations[0]).to.include(
       "authorization-mode AlwaysAllow",
     );
     expect(
-      judge(authzNodeRbac, controlPlane(given('[{ name: authorization-mode, value: "Node,RBAC,ABAC" }]')))
-        .violations[0],
+      judge(authzNodeRbac, cluster(given('[{ name: authorization-mode, value: "Node,RBAC,ABAC" }]'))).violations[0],
     ).to.include("Node,RBAC,ABAC");
     const kubelet = { config: "kind: KubeletConfiguration\nauthorization: { mode: AlwaysAllow }\n" };
-    expect(judge(authzNodeRbac, controlPlane(kubelet)).violations[0]).to.include("kubelet authorization mode");
-    expect(judge(authzNodeRbac, controlPlane({ config: unknown.string })).unknown).to.equal("config");
+    expect(judge(authzNodeRbac, cluster(kubelet)).violations[0]).to.include("kubelet authorization mode");
+    expect(judge(authzNodeRbac, cluster({ config: unknown.string })).unknown).to.equal("config");
   });
 
   it("kubelet-hardened: nothing weaker than kubeadm's default", () => {
-    const kubelet = (text: string) => controlPlane({ config: `kind: KubeletConfiguration\n${text}\n` });
-    expect(judge(kubeletHardened, controlPlane()).violations).to.deep.equal([]);
+    const kubelet = (text: string) => cluster({ config: `kind: KubeletConfiguration\n${text}\n` });
+    expect(judge(kubeletHardened, cluster()).violations).to.deep.equal([]);
     expect(judge(kubeletHardened, kubelet("readOnlyPort: 10255")).violations[0]).to.include("readOnlyPort 10255");
     expect(judge(kubeletHardened, kubelet("rotateCertificates: false")).violations).to.have.length(1);
-    expect(judge(kubeletHardened, controlPlane({ config: unknown.string })).unknown).to.equal("config");
+    expect(judge(kubeletHardened, cluster({ config: unknown.string })).unknown).to.equal("config");
   });
 
   describe("artifact-pinned", () => {

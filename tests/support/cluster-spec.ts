@@ -1,4 +1,9 @@
-import type { KubeadmSettings } from "../../components/cluster/kubeadm-config";
+import {
+  clusterConfig,
+  initConfig,
+  type KubeadmNode,
+  type KubeadmSettings,
+} from "../../components/cluster/kubeadm-config";
 import type { KubernetesSpec, TimeoutsSpec } from "../../config/spec";
 import type { Milliseconds } from "../../config/units";
 
@@ -30,3 +35,8 @@ export const timeouts: TimeoutsSpec = {
   kubeadm: 600_000 as Milliseconds,
   rollout: 600_000 as Milliseconds,
 };
+
+/** All that kubeadm init is told, in one file. */
+export function foundingConfig(settings: KubeadmSettings, node: KubeadmNode): string {
+  return `${initConfig(settings, node)}---\n${clusterConfig(settings)}`;
+}

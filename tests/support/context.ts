@@ -17,6 +17,7 @@ export function testContext(transport: Transport, name = "thing"): TestContext {
     progressed,
     progress: (message) => void progressed.push(message),
     warn: (message) => void warnings.push(message),
+    onlyDeletes: false,
     importing: { hosts: new Map() },
     signal: new AbortController().signal,
     deadline: Date.now() + 6000,

@@ -100,6 +100,7 @@ export function testContext(
     urn: "urn:pulumi:test::kvmesh::kvmesh:index:Thing::thing",
     progress: (message) => progressed.push(message),
     warn: (message) => warned.push(message),
+    onlyDeletes: false,
     importing: { hosts: new Map() },
     signal: new AbortController().signal,
     progressed,

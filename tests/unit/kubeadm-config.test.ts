@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
-import { apiVersionFor, initConfig, joinConfig, type KubeadmNode } from "../../components/cluster/kubeadm-config";
+import { apiVersionFor, joinConfig, type KubeadmNode } from "../../components/cluster/kubeadm-config";
 import { lastingChanges } from "../../provider/node/config-diff";
-import { kubeadmSettings } from "../support/cluster-spec";
+import { foundingConfig, kubeadmSettings } from "../support/cluster-spec";
 
 type Document = Record<string, Record<string, unknown>> & { readonly kind: string; readonly apiVersion: string };
 
@@ -27,7 +27,7 @@ describe("kubeadm configuration", () => {
     it(`of ${version} is ${api}`, () => {
       expect(apiVersionFor(version)).to.equal(api);
       const { InitConfiguration: init, ClusterConfiguration: cluster } = byKind(
-        initConfig(kubeadmSettings({ version }), first),
+        foundingConfig(kubeadmSettings({ version }), first),
       );
       const { JoinConfiguration: join } = byKind(joinConfig(kubeadmSettings({ version }), worker));
       for (const document of [init, cluster, join]) expect(document?.apiVersion).to.equal(`kubeadm.k8s.io/${api}`);
@@ -47,7 +47,7 @@ describe("kubeadm configuration", () => {
 
   it("names socket, endpoint, networks and images", () => {
     const parts = byKind(
-      initConfig(
+      foundingConfig(
         kubeadmSettings({
           endpoint: { host: "api.example.net", port: 443 },
           imageRepository: "mirror.example.net/k8s",
@@ -68,16 +68,16 @@ describe("kubeadm configuration", () => {
   });
 
   it("listens on the endpoint's port where the endpoint is the machine itself", () => {
-    const parts = byKind(initConfig(kubeadmSettings({ endpoint: { host: "10.0.0.10", port: 8443 } }), first));
+    const parts = byKind(foundingConfig(kubeadmSettings({ endpoint: { host: "10.0.0.10", port: 8443 } }), first));
     expect(parts.InitConfiguration?.localAPIEndpoint).to.deep.equal({ advertiseAddress: "10.0.0.10", bindPort: 8443 });
   });
 
   it("takes the taint of control planes away only when that is asked for, and never touches workers", () => {
     const taints = (text: string, kind: string): unknown => byKind(text)[kind]?.nodeRegistration?.taints;
     expect(
-      taints(initConfig(kubeadmSettings({ scheduleOnControlPlanes: true }), first), "InitConfiguration"),
+      taints(foundingConfig(kubeadmSettings({ scheduleOnControlPlanes: true }), first), "InitConfiguration"),
     ).to.deep.equal([]);
-    expect(taints(initConfig(kubeadmSettings(), first), "InitConfiguration")).to.equal(undefined);
+    expect(taints(foundingConfig(kubeadmSettings(), first), "InitConfiguration")).to.equal(undefined);
     expect(
       taints(joinConfig(kubeadmSettings({ scheduleOnControlPlanes: true }), worker), "JoinConfiguration"),
     ).to.equal(undefined);
@@ -88,17 +88,17 @@ describe("kubeadm configuration", () => {
     const own = { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" };
     const registered = (text: string, kind: string): unknown => byKind(text)[kind]?.nodeRegistration?.taints;
     expect(registered(joinConfig(kubeadmSettings(), { ...worker, taints }), "JoinConfiguration")).to.deep.equal(taints);
-    expect(registered(initConfig(kubeadmSettings(), { ...first, taints }), "InitConfiguration")).to.deep.equal([
+    expect(registered(foundingConfig(kubeadmSettings(), { ...first, taints }), "InitConfiguration")).to.deep.equal([
       own,
       ...taints,
     ]);
     const open = kubeadmSettings({ scheduleOnControlPlanes: true });
-    expect(registered(initConfig(open, { ...first, taints }), "InitConfiguration")).to.deep.equal(taints);
+    expect(registered(foundingConfig(open, { ...first, taints }), "InitConfiguration")).to.deep.equal(taints);
   });
 
   it("passes kubelet and kube-proxy fields through, over its own defaults", () => {
     const parts = byKind(
-      initConfig(
+      foundingConfig(
         kubeadmSettings({ kubelet: { cgroupDriver: "cgroupfs", maxPods: 50 }, kubeProxy: { mode: "nftables" } }),
         first,
       ),
@@ -114,24 +114,27 @@ describe("kubeadm configuration", () => {
   });
 
   it("holds nothing that looks like a token or key", () => {
-    const text = initConfig(kubeadmSettings(), first) + joinConfig(kubeadmSettings(), worker);
+    const text = foundingConfig(kubeadmSettings(), first) + joinConfig(kubeadmSettings(), worker);
     expect(text).not.to.match(/token:|certificateKey|[a-z0-9]{6}\.[a-z0-9]{16}/);
   });
 });
 
 describe("kubeadm configuration: changes", () => {
-  const before = initConfig(kubeadmSettings(), first);
+  const before = foundingConfig(kubeadmSettings(), first);
 
   it("of what kubeadm uses only while it runs are none", () => {
     expect(lastingChanges(before, before)).to.deep.equal([]);
     expect(
-      lastingChanges(before, initConfig(kubeadmSettings({ imagePullPolicy: "Never" }, 1_200_000), first)),
+      lastingChanges(before, foundingConfig(kubeadmSettings({ imagePullPolicy: "Never" }, 1_200_000), first)),
     ).to.deep.equal([]);
   });
 
   it("name every path that a node would have to follow", () => {
     expect(
-      lastingChanges(before, initConfig(kubeadmSettings({ podCidr: "10.9.0.0/16", kubelet: { maxPods: 9 } }), first)),
+      lastingChanges(
+        before,
+        foundingConfig(kubeadmSettings({ podCidr: "10.9.0.0/16", kubelet: { maxPods: 9 } }), first),
+      ),
     ).to.deep.equal(["ClusterConfiguration.networking.podSubnet", "KubeletConfiguration.maxPods"]);
   });
 });

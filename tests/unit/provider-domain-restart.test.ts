@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 /** A cluster's API as files: one node a folder, the record of a restart, and what was asked, in order. */
 const KUBECTL = `
 state=/var/lib/kvmesh
-while [ $# -gt 0 ]; do case $1 in --kubeconfig=*|--request-timeout=*) shift ;; -n) shift 2 ;; *) break ;; esac; done
+while [ $# -gt 0 ]; do case $1 in --kubeconfig=*|--request-timeout=*|--server=*) shift ;; -n) shift 2 ;; *) break ;; esac; done
 echo "$*" | sed 's/ -o .*//' >>$state/log
 case "$1 $2" in
   "drain --help") echo --delete-emptydir-data ;;

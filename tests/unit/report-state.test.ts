@@ -47,7 +47,7 @@ const record = (takenAt: string, fsync: number): EvidenceRecord => ({
 });
 
 const controlPlane = (of: EvidenceRecord, digest = digestOf(of)): readonly object[] => [
-  resource("kvmesh:index:ControlPlane", "cp-0", { name: "cp-0" }),
+  resource("kvmesh:index:ClusterNode", "cp-0", { name: "cp-0", role: "control-plane" }),
   resource(
     "kvmesh:index:Evidence",
     "cp-0",

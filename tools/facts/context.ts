@@ -6,6 +6,7 @@ export function toolContext(transport: Transport): Context {
   return {
     transport,
     urn: "",
+    onlyDeletes: false,
     importing: { hosts: new Map() },
     progress: (message) => void process.stderr.write(`${message}\n`),
     warn: (message) => void process.stderr.write(`warning: ${message}\n`),

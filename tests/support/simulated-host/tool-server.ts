@@ -41,11 +41,11 @@ export class ToolServer {
     this.server.close();
   }
 
-  /** Text of the executable that stands for a tool. */
-  stub(name: string): string {
+  /** Text of the executable that stands for a tool; `first`: its first word; `input`: with `-` as its last word, what it reads becomes one more. */
+  stub(name: string, { first, input = false }: { readonly first?: string; readonly input?: boolean } = {}): string {
     const port = (this.server.address() as net.AddressInfo).port;
     return `#!/bin/bash
-exec 3<>/dev/tcp/127.0.0.1/${port}
+${input ? '[ "${!#}" != - ] || set -- "$@" "$(cat)"\n' : ""}${first === undefined ? "" : `set -- ${first} "$@"\n`}exec 3<>/dev/tcp/127.0.0.1/${port}
 printf '%d\\n' $(($# + 1)) >&3
 printf '%s\\0' ${name} "$@" >&3
 read -r code length <&3

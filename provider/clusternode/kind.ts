@@ -1,37 +1,41 @@
 import { checkWith } from "../core/check";
 import { changesOf } from "../core/diff";
 import { UserError, type Change, type Kind } from "../core/kind";
-import { lookAt } from "../controlplane/make";
+import { clusterGoesOn } from "../membership/run";
+import { findWayIn, NoWayIn } from "../membership/ways-in";
 import { lastingChanges } from "../node/config-diff";
 import { isOurs } from "../node/mark";
 import { whenUnreachable } from "../node/reach";
+import { lookAt } from "../node/state";
 import { refuseUpgrade } from "../node/upgrade";
-import { ensureMember, isRegistered } from "./join";
+import { isRegistered } from "./registered";
+import { ensureNode } from "./join";
 import { leave } from "./leave";
-import { memberArgs, type MemberInputs, type MemberOutputs } from "./schema";
+import { clusterNodeArgs, type ClusterNodeInputs, type ClusterNodeOutputs } from "./schema";
 
-/** A node that joined a control plane of ours. */
-export const memberKind: Kind<MemberInputs, MemberOutputs> = {
-  token: "kvmesh:index:Member",
-  args: memberArgs,
+/** A node of a cluster, whatever its role and whether the cluster was founded on it or it joined. */
+export const clusterNodeKind: Kind<ClusterNodeInputs, ClusterNodeOutputs> = {
+  token: "kvmesh:index:ClusterNode",
+  args: clusterNodeArgs,
   outputs: {},
   // The new node has the old one's name.
   deleteBeforeReplace: true,
 
-  check: checkWith(memberArgs),
+  check: checkWith(clusterNodeArgs),
 
   diff: (olds, news) =>
-    changesOf<MemberInputs>(olds, news, {
+    changesOf<ClusterNodeInputs>(olds, news, {
       identity: "replace",
       name: "replace",
       role: "replace",
+      clusterId: "replace",
       caCertHash: "replace",
       apiEndpoint: "replace",
       kubernetesVersion: "live",
       config: "record",
       endpoint: "record",
       owner: "record",
-      controlPlane: "record",
+      controlPlanes: "record",
       ignorePreflightErrors: "record",
       timeoutSeconds: "record",
     }).map((change): Change =>
@@ -42,26 +46,30 @@ export const memberKind: Kind<MemberInputs, MemberOutputs> = {
     ),
 
   async create(ctx, inputs) {
-    await ensureMember(ctx, inputs);
+    clusterGoesOn(inputs.owner);
+    await ensureNode(ctx, inputs);
     return { id: inputs.name, outputs: {} };
   },
 
   async read(ctx, id, known) {
     if (known === undefined)
       throw new UserError(`node ${id} can't be imported: only a node that kvmesh joined is managed by it`);
-    const { name, owner } = known;
+    const { name, owner, clusterId } = known;
     return whenUnreachable(ctx, name, { inputs: known, outputs: {} }, async () => {
-      const state = await lookAt(ctx, known);
-      if (!isOurs(state.mark, owner, name) || !state.kubeletConf) return undefined;
-      if (!(await isRegistered(ctx, known)))
-        ctx.warn(`node ${name}: the cluster's API does not know it, or does not answer`);
+      const state = await lookAt(ctx, known.endpoint);
+      if (!isOurs(state.mark, owner, name, clusterId) || !state.kubeletConf) return undefined;
+      const via = await findWayIn(ctx, known, known.controlPlanes);
+      if (via instanceof NoWayIn)
+        ctx.warn(`node ${name}: no control plane of its cluster is healthy: ${via.faults.join("; ")}`);
+      else if (!(await isRegistered(ctx, via, name))) ctx.warn(`node ${name}: the cluster's API does not know it`);
       return { inputs: known, outputs: {} };
     });
   },
 
   async update(ctx, _id, olds, news) {
     refuseUpgrade(news.name, olds.kubernetesVersion, news.kubernetesVersion);
-    await ensureMember(ctx, news);
+    clusterGoesOn(news.owner);
+    await ensureNode(ctx, news);
     return {};
   },
 

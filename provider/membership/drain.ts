@@ -1,5 +1,5 @@
 import { UserError, type Context } from "../core/kind";
-import { KUBECTL } from "../node/paths";
+import { LOCAL_KUBECTL } from "../node/paths";
 import { repeatable } from "../node/reach";
 import type { Endpoint } from "../transport/transport";
 
@@ -20,12 +20,13 @@ export async function drainNode(ctx: Context, { at, node, alive }: DrainOptions)
   const result = await ctx.transport.script(
     at,
     `export LC_ALL=C
-${KUBECTL} get node ${node} -o name >/dev/null 2>&1 || exit 0
+found=$(${LOCAL_KUBECTL} get node ${node} --ignore-not-found -o name 2>&1) || { printf '%s\\n' "$found"; exit 1; }
+[ -n "$found" ] || exit 0
 flag=--delete-local-data
 ! kubectl drain --help 2>/dev/null | grep -q -e --delete-emptydir-data || flag=--delete-emptydir-data
-${KUBECTL.replace("15s", "0")} drain ${node} --ignore-daemonsets --force $flag --timeout=${DRAIN_SECONDS}s${alive ? "" : " --skip-wait-for-delete-timeout=1"} 2>&1
+${LOCAL_KUBECTL.replace("15s", "0")} drain ${node} --ignore-daemonsets --force $flag --timeout=${DRAIN_SECONDS}s${alive ? "" : " --skip-wait-for-delete-timeout=1"} 2>&1
 code=$?
-[ $code -eq 0 ] || { echo '@@ budgets'; ${KUBECTL} get pdb -A -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'; }
+[ $code -eq 0 ] || { echo '@@ budgets'; ${LOCAL_KUBECTL} get pdb -A -o 'jsonpath={range .items[?(@.status.disruptionsAllowed==0)]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'; }
 exit $code`,
     repeatable(ctx, (DRAIN_SECONDS + 60) * 1000),
   );

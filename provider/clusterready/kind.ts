@@ -1,50 +1,48 @@
 import { z } from "zod";
 import { checkWith, endpoint, owner } from "../core/check";
 import { changesOf } from "../core/diff";
-import { UnreachableError, UserError, type Context, type Kind } from "../core/kind";
-import { lookAt } from "../controlplane/make";
-import { caHash, nodeName } from "../node/inputs";
-import { isOurs, writeMark } from "../node/mark";
-import { KUBECTL } from "../node/paths";
+import { UserError, type Context, type Kind } from "../core/kind";
+import { clusterEnds, clusterGoesOn } from "../membership/run";
+import { findWayIn, NoWayIn } from "../membership/ways-in";
+import { nodeName } from "../node/inputs";
+import { LOCAL_KUBECTL } from "../node/paths";
 import { repeatable } from "../node/reach";
 
-const rosterArgs = z.strictObject({
-  controlPlane: endpoint,
+const clusterReadyArgs = z.strictObject({
   owner,
-  /** Name of the first control plane. */
-  first: nodeName,
+  clusterId: z.string().min(1),
+  controlPlanes: z.array(z.strictObject({ name: nodeName, endpoint })).min(1),
+  /** All nodes of the cluster. */
   nodes: z.array(nodeName).min(1),
-  caCertHash: caHash,
   timeoutSeconds: z.number().positive().default(600),
 });
-export type RosterInputs = z.output<typeof rosterArgs>;
+export type ClusterReadyInputs = z.output<typeof clusterReadyArgs>;
 
 /**
- * The nodes of a cluster as a whole. Made when every one of them is Ready, so that what needs a cluster that runs pods
- * depends on this. It depends on every node itself, and so it is deleted before any of them when the whole cluster goes,
- * and never when one node goes: it then leaves word at the first control plane that draining would serve nobody.
+ * That every node of a cluster is Ready: what needs a cluster that runs pods depends on this. It waits for the nodes without depending on
+ * them in the engine's sense, so that one node can be destroyed as a target without everything that needs a cluster. It depends on the pod
+ * network, and so it is deleted before the nodes when the whole cluster goes, and never when one node goes: its delete tells this run, and
+ * nobody else, that draining would serve nobody.
  */
-export const rosterKind: Kind<RosterInputs, object> = {
-  token: "kvmesh:index:Roster",
-  args: rosterArgs,
+export const clusterReadyKind: Kind<ClusterReadyInputs, object> = {
+  token: "kvmesh:index:ClusterReady",
+  args: clusterReadyArgs,
   outputs: {},
   deleteBeforeReplace: true,
 
-  check: checkWith(rosterArgs),
+  check: checkWith(clusterReadyArgs),
 
   diff: (olds, news) =>
-    changesOf<RosterInputs>(olds, news, {
-      caCertHash: "replace",
-      first: "replace",
+    changesOf<ClusterReadyInputs>(olds, news, {
+      clusterId: "live",
       nodes: "live",
-      controlPlane: "record",
+      controlPlanes: "record",
       owner: "record",
       timeoutSeconds: "record",
     }),
 
   async create(ctx, inputs) {
-    // A destroy that was cut off may have left word.
-    await setEnding(ctx, inputs, false);
+    clusterGoesOn(inputs.owner);
     await waitForNodes(ctx, inputs);
     return { id: inputs.owner.cluster, outputs: {} };
   },
@@ -55,41 +53,33 @@ export const rosterKind: Kind<RosterInputs, object> = {
   },
 
   async update(ctx, _id, _olds, news) {
+    clusterGoesOn(news.owner);
     await waitForNodes(ctx, news);
     return {};
   },
 
-  async delete(ctx, _id, state) {
-    try {
-      await setEnding(ctx, state, true);
-    } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error;
-      ctx.warn(
-        `cluster ${state.owner.cluster}: its first control plane does not answer; nodes leave as far as they can`,
-      );
-    }
+  delete(ctx, _id, { owner: whose }) {
+    // A program that has just declared other things keeps its cluster: then this one is only made anew.
+    if (ctx.onlyDeletes) clusterEnds(whose);
+    return Promise.resolve();
   },
 };
-
-async function setEnding(ctx: Context, inputs: RosterInputs, ending: boolean): Promise<void> {
-  const { mark } = await lookAt(ctx, { endpoint: inputs.controlPlane });
-  if (!isOurs(mark, inputs.owner, inputs.first) || (mark.ending ?? false) === ending) return;
-  await writeMark(ctx, inputs.controlPlane, { ...mark, ending });
-}
 
 /** How often a wait that makes no headway is said again. */
 const REPEAT_MS = 10_000;
 
 /** The script prints a line a second until all are Ready: "name False <the kubelet's reason>" of each that is not, tabs between. */
-async function waitForNodes(ctx: Context, inputs: RosterInputs): Promise<void> {
+async function waitForNodes(ctx: Context, inputs: ClusterReadyInputs): Promise<void> {
   const started = Date.now();
   let said = { names: "", at: 0 };
+  const via = await findWayIn(ctx, inputs, inputs.controlPlanes);
+  if (via instanceof NoWayIn) throw via.refusal(inputs.nodes.join(", "), "it is not known whether they are Ready");
   const result = await ctx.transport.script(
-    inputs.controlPlane,
+    via.endpoint,
     `tab=$(printf '\\t')
 end=$(($(date +%s) + ${Math.ceil(inputs.timeoutSeconds)}))
 while :; do
-  seen=$(${KUBECTL} get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}{"\\n"}{end}' 2>&1)
+  seen=$(${LOCAL_KUBECTL} get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}{"\\n"}{end}' 2>&1)
   missing=
   for node in ${inputs.nodes.join(" ")}; do
     line=$(printf '%s\\n' "$seen" | grep "^$node ") || line="$node is not known to the API"
