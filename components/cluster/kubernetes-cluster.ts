@@ -12,6 +12,7 @@ import {
 } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { Flannel } from "./flannel";
+import { requireKubeconfig } from "./kubeconfig";
 import { clusterConfig, initConfig, joinConfig, type KubeadmNode, type KubeadmSettings } from "./kubeadm-config";
 import { validateCluster } from "./validate";
 
@@ -55,7 +56,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     const waysIn = planes.map((node) => ({ name: node.name, endpoint: node.endpoint }));
     const members = nodes.map((node) => this.node(node, runtimes.get(node)!, waysIn, args));
 
-    this.kubeconfig = this.cluster.kubeconfig.apply((text) => required(text, args.clusterName));
+    this.kubeconfig = requireKubeconfig(this.cluster.kubeconfig, args.clusterName);
     this.kubernetes = new Provider(
       name,
       {
@@ -177,14 +178,6 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       },
     );
   }
-}
-
-/** Without one, the Kubernetes provider would take $KUBECONFIG or ~/.kube/config, and with it whatever cluster that is. */
-function required(kubeconfig: string | undefined, clusterName: string): string {
-  if (kubeconfig) return kubeconfig;
-  throw new pulumi.RunError(
-    `cluster ${clusterName} has no kubeconfig: it was not founded. Run \`pulumi up\` again; nothing is ever put into another cluster instead`,
-  );
 }
 
 /** A value that is there once these resources are: the engine is not told that who takes it depends on them. */

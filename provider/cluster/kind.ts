@@ -6,6 +6,7 @@ import { lastingChanges } from "../node/config-diff";
 import { resetNode } from "../node/kubeadm";
 import { isOurs } from "../node/mark";
 import { refuseUpgrade } from "../node/upgrade";
+import { removeStrayKubeconfigs } from "../sdk/stray-kubeconfigs";
 import { decideFounding } from "./decide";
 import { ensureCluster, lookAtAll, readOutputs } from "./found";
 import { clusterArgs, type ClusterInputs, type ClusterOutputs } from "./schema";
@@ -76,7 +77,11 @@ export const clusterKind: Kind<ClusterInputs, ClusterOutputs> = {
       : outputs;
   },
 
-  delete: (ctx, _id, state) => removeCluster(ctx, state),
+  async delete(ctx, _id, state) {
+    await removeCluster(ctx, state);
+    // A destroy runs no program that could see to it.
+    if (isWhole(state)) removeStrayKubeconfigs(state.kubeconfig);
+  },
 };
 
 function isWhole(state: State): boolean {

@@ -4,3 +4,4 @@ export * from "./provider";
 export * from "./host";
 export * from "./node";
 export * from "./chart";
+export { removeStrayKubeconfigs } from "./stray-kubeconfigs";

@@ -32,6 +32,7 @@ export interface RunOptions {
 
 export class SimulatedCluster {
   readonly machines = new Map<string, LocalMachine>();
+  private readonly roots = new Map<string, string>();
   /** Of a cluster of its own: what a run knows is kept by owner. */
   readonly owner = { ...localOwner, cluster: `c${++clusters}` };
   outputs: ClusterOutputs | undefined;
@@ -79,14 +80,24 @@ export class SimulatedCluster {
   addMachine(name: string): LocalMachine {
     this.machines.get(name)?.close();
     const machine = new LocalMachine();
-    for (const tool of ["kubectl", "kubeadm"])
-      fs.writeFileSync(machine.path(`bin/${tool}`), this.tools.stub(tool, { first: name, input: true }), {
-        mode: 0o755,
-      });
+    for (const [tool, text] of Object.entries(this.commandsOf(name)))
+      fs.writeFileSync(machine.path(`bin/${tool}`), text, { mode: 0o755 });
     machine.command("systemctl", "true");
     machine.command("ip", "true");
     this.machines.set(name, machine);
     return machine;
+  }
+
+  /** kubectl and kubeadm of a machine that is something else than a folder of this, by their names. */
+  commandsOf(name: string): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      ["kubectl", "kubeadm"].map((tool) => [tool, this.tools.stub(tool, { first: name, input: true })]),
+    );
+  }
+
+  /** Where the / of such a machine is. */
+  placeAt(name: string, root: string): void {
+    this.roots.set(name, root);
   }
 
   machine(name: string): LocalMachine {
@@ -225,7 +236,7 @@ export class SimulatedCluster {
       tool,
       state: this.state,
       node,
-      root: this.machine(node).root,
+      root: this.roots.get(node) ?? this.machine(node).root,
       args: reads ? args.slice(0, -1) : args,
       stdin: reads ? (args.at(-1) ?? "") : "",
     });

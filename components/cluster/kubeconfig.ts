@@ -1,0 +1,20 @@
+import * as pulumi from "@pulumi/pulumi";
+import { removeStrayKubeconfigs } from "../../provider/sdk";
+
+/**
+ * A cluster's kubeconfig, or the end of the run: without one the Kubernetes provider would take $KUBECONFIG or ~/.kube/config, and with it
+ * whatever cluster that is. The copy of it that this provider leaves in the temporary folder goes when the program ends.
+ */
+export function requireKubeconfig(kubeconfig: pulumi.Output<string>, clusterName: string): pulumi.Output<string> {
+  return kubeconfig.apply((text: string | undefined) => {
+    if (text) {
+      process.once("exit", () => {
+        removeStrayKubeconfigs(text);
+      });
+      return text;
+    }
+    throw new pulumi.RunError(
+      `cluster ${clusterName} has no kubeconfig: it was not founded. Run \`pulumi up\` again; nothing is ever put into another cluster instead`,
+    );
+  });
+}
