@@ -85,8 +85,8 @@ export const testLevels: readonly Level[] = [
   },
   {
     name: "mesh",
-    what: "real kube-apiserver, istiod and Envoy in network namespaces; real kubeadm on our configuration",
-    files: ["tests/lab/mesh*.test.js", "tests/lab/kubeadm-config.test.js"],
+    what: "real kube-apiserver, istiod and Envoy in network namespaces; real kubeadm on our configuration; a virtual IP's ARP",
+    files: ["tests/lab/mesh*.test.js", "tests/lab/kubeadm-config.test.js", "tests/lab/virtual-ip.test.js"],
     timeoutMs: 300_000,
     environment: clusterTools,
   },

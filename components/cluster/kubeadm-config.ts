@@ -15,6 +15,8 @@ export interface KubeadmNode {
 export interface KubeadmSettings {
   readonly clusterName: string;
   readonly spec: KubernetesSpec;
+  /** The endpoint is no control plane's own address; default false. */
+  readonly sharedEndpoint?: boolean;
   /** For init or join as a whole. */
   readonly timeout: Milliseconds;
 }
@@ -59,6 +61,7 @@ export function clusterConfig(settings: KubeadmSettings): string {
       controlPlaneEndpoint: `${spec.endpoint.host}:${spec.endpoint.port}`,
       networking: { podSubnet: spec.podCidr, serviceSubnet: spec.serviceCidr, dnsDomain: "cluster.local" },
       imageRepository: spec.imageRepository,
+      ...featureGates(settings),
       apiServer: {
         // Each control plane adds its own name and address; a list of all of them would change with every new one.
         certSANs: [spec.endpoint.host, "127.0.0.1"],
@@ -122,9 +125,23 @@ function taints(spec: KubernetesSpec, { role, taints: own = [] }: KubeadmNode): 
   return { taints: role === "control-plane" ? [kubeadms, ...own] : own };
 }
 
-function localEndpoint(spec: KubernetesSpec, node: KubeadmNode): { advertiseAddress: string; bindPort: number } {
-  // Behind a virtual IP or load balancer, the endpoint's port is theirs.
-  return { advertiseAddress: node.address, bindPort: spec.endpoint.host === node.address ? spec.endpoint.port : 6443 };
+function localEndpoint(
+  { endpoint }: KubernetesSpec,
+  node: KubeadmNode,
+): { advertiseAddress: string; bindPort: number } {
+  // Behind a load balancer the endpoint's port is the balancer's; a virtual IP is an address of the node itself.
+  const own = endpoint.host === node.address || endpoint.vip !== undefined;
+  return { advertiseAddress: node.address, bindPort: own ? endpoint.port : 6443 };
+}
+
+/**
+ * Behind a shared endpoint a kubelet could reach an API server that is older than it is, in an upgrade (kubernetes #127316): a control
+ * plane's goes to its own. From 1.36 on that is so without a gate.
+ */
+function featureGates({ spec: { version }, sharedEndpoint = false }: KubeadmSettings): object {
+  const minor = minorOf(version);
+  if (!sharedEndpoint || minor < 31 || minor > 35) return {};
+  return { featureGates: { ControlPlaneKubeletLocalMode: true } };
 }
 
 /** Each wait inside kubeadm ends before the run as a whole, so that its own words about what is missing are heard. */

@@ -14,6 +14,7 @@ import type { ReadyNode } from "../ready-node";
 import { Flannel } from "./flannel";
 import { requireKubeconfig } from "./kubeconfig";
 import { clusterConfig, initConfig, joinConfig, type KubeadmNode, type KubeadmSettings } from "./kubeadm-config";
+import { virtualIp } from "./kube-vip";
 import { validateCluster } from "./validate";
 
 export interface KubernetesClusterArgs {
@@ -138,6 +139,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           endpoint: node.endpoint,
           config: initConfig(settingsOf(args), kubeadmNode(node)),
         })),
+        ...virtualIp(args.spec),
         ignorePreflightErrors: args.spec.ignorePreflightErrors,
         timeoutSeconds: Math.ceil(args.timeouts.kubeadm / 1000),
       },
@@ -165,6 +167,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         apiEndpoint: `${endpoint.host}:${endpoint.port}`,
         controlPlanes,
         config: joinConfig(settingsOf(args), kubeadmNode(node)),
+        ...(node.role === "control-plane" ? virtualIp(args.spec) : {}),
         ignorePreflightErrors: args.spec.ignorePreflightErrors,
         timeoutSeconds: Math.ceil(args.timeouts.kubeadm / 1000),
         identity: node.identity,
@@ -187,8 +190,9 @@ function afterwards<T>(resources: readonly pulumi.Resource[], value: T): Promise
   });
 }
 
-function settingsOf(args: KubernetesClusterArgs): KubeadmSettings {
-  return { clusterName: args.clusterName, spec: args.spec, timeout: args.timeouts.kubeadm };
+function settingsOf({ clusterName, spec, timeouts, nodes }: KubernetesClusterArgs): KubeadmSettings {
+  const sharedEndpoint = !nodes.some(({ nodeAddress }) => nodeAddress === spec.endpoint.host);
+  return { clusterName, spec, sharedEndpoint, timeout: timeouts.kubeadm };
 }
 
 function kubeadmNode(node: ReadyNode): KubeadmNode {

@@ -3,6 +3,7 @@ import { isNextMinor, kubernetesApt, kubernetesProblem, minorOf, pairProblem, ve
 import { fail, warn, type Draft, type Findings } from "../draft";
 import * as field from "../fields";
 import type { Immutable } from "../immutable";
+import * as apiEndpoint from "./api-endpoint";
 import { controlPlaneAddresses, type PoolSpec } from "./pools";
 
 /** "isv:kubernetes OBS Project", which signs the repository of every minor version at pkgs.k8s.io (docs/decisions/0140). */
@@ -44,13 +45,12 @@ const cni = z.strictObject({
 /** `kubernetes`: what kubeadm makes of the machines. */
 export const schema = z.strictObject({
   version: field.exactVersion("exact Kubernetes version"),
-  endpoint: field
-    .parsed(
-      parseEndpoint,
-      "`host` or `host:port` that every node and kubeconfig use; needed with more than one control plane",
-      ["10.0.10.10:6443"],
-    )
-    .meta({ absent: "the only control plane, port 6443" })
+  endpoint: apiEndpoint.schema
+    .meta({
+      description:
+        "`host` or `host:port` that every node and kubeconfig use, or `vip`; needed with more than one control plane ([api-endpoint.md](api-endpoint.md))",
+      absent: "the only control plane, port 6443",
+    })
     .optional(),
   podCidr: field.cidr("the pods' network").prefault("10.244.0.0/16"),
   serviceCidr: field.cidr("the services' network").prefault("10.96.0.0/16"),
@@ -87,13 +87,6 @@ function parseFingerprint(text: string): string {
   throw new Error("give the whole fingerprint, 40 hexadecimal digits, as `gpg --show-keys Release.key` prints it");
 }
 
-function parseEndpoint(text: string): { host: string; port: number } {
-  const match = /^([A-Za-z0-9.-]+)(?::(\d{1,5}))?$/.exec(text.trim());
-  const port = Number(match?.[2] ?? 6443);
-  if (!match || port < 1 || port > 65_535) throw new Error("give host or host:port, such as 10.0.10.10:6443");
-  return { host: match[1]!, port };
-}
-
 type Given = Immutable<z.output<typeof schema>>;
 
 export type CniSpec = Given["cni"];
@@ -107,7 +100,7 @@ interface AptSpec {
 }
 
 export interface KubernetesSpec extends Omit<Given, "endpoint" | "packages"> {
-  readonly endpoint: NonNullable<Given["endpoint"]>;
+  readonly endpoint: apiEndpoint.ApiEndpointSpec;
   /** Where containerd, kubelet and kubeadm come from: the image (`preinstalled`) or an apt repository. */
   readonly packages: { readonly source: "preinstalled" } | AptSpec;
 }
@@ -115,7 +108,8 @@ export interface KubernetesSpec extends Omit<Given, "endpoint" | "packages"> {
 export function complete(given: Given, pools: readonly PoolSpec[]): KubernetesSpec {
   const packages = given.packages.source === "apt" ? completeApt(given.packages, given.version) : given.packages;
   // The checks ask for an explicit endpoint where there is more than one control plane, or none.
-  const endpoint = given.endpoint ?? { host: controlPlaneAddresses(pools)[0] ?? "", port: 6443 };
+  const first = { host: controlPlaneAddresses(pools)[0] ?? "", port: 6443 };
+  const endpoint = given.endpoint === undefined ? first : apiEndpoint.complete(given.endpoint);
   return { ...given, packages, endpoint };
 }
 
@@ -137,6 +131,7 @@ export function check(draft: Draft, raw: Readonly<Record<string, unknown>>, find
   const { kubernetes, mesh, environment } = draft;
   if (!kubernetes) return;
   checkRepository(kubernetes, raw, findings);
+  apiEndpoint.check(draft, kubernetes.endpoint, findings);
   const old = kubernetesProblem(kubernetes.version);
   if (old !== undefined) fail(findings, ["kubernetes", "version"], kubernetes.version, old);
   if (mesh.provider !== "istio" || mesh.version === "") return;
@@ -189,7 +184,7 @@ function checkControlPlanes(draft: Draft, raw: Readonly<Record<string, unknown>>
       findings,
       ["kubernetes", "endpoint"],
       undefined,
-      `missing: with ${planes} control planes, give an address that stays when ${first} is gone (a virtual IP or a load balancer), as host:port`,
+      `missing: with ${planes} control planes, give an address that stays when ${first} is gone (\`vip: { address: … }\`, or host:port of a load balancer)`,
     );
   }
 }

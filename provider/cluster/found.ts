@@ -5,6 +5,7 @@ import { foreign, isOurs, markOf, writeMark } from "../node/mark";
 import { ADMIN_CONF, CONFIG_PATH, KUBECTL, LOCAL_KUBECTL } from "../node/paths";
 import { repeatable } from "../node/reach";
 import { holdsSomething, lookIfReachable } from "../node/state";
+import { dropAddress, placeStaticPods, refuseTakenAddress } from "../node/static-pods";
 import { decideFounding, type Looked, type OnRecord, type Verdict } from "./decide";
 import { caCertHash, renameKubeconfig } from "./kubeconfig";
 import type { ClusterInputs, ClusterOutputs, ControlPlaneMachine } from "./schema";
@@ -92,12 +93,14 @@ async function act(
           `node ${machine.name}: an earlier kubeadm init was cut off before etcd held anything; starting over`,
         );
         await resetNode(ctx, machine.endpoint, machine.name);
+        if (inputs.virtualIp !== undefined) await dropAddress(ctx, machine, inputs.virtualIp);
       } else ctx.progress(`node ${machine.name}: going on with an earlier kubeadm init; etcd's data stays`);
       // Only preflight objects to what an earlier run left; every other phase takes it and completes it.
       const resumed = verdict.on.state?.etcdData === true && !verdict.clear;
       return init(ctx, inputs, machine, clusterId, resumed ? " --skip-phases=preflight" : "");
     }
     case "found":
+      if (inputs.virtualIp !== undefined) await refuseTakenAddress(ctx, verdict.on.machine, inputs.virtualIp);
       ctx.progress(`cluster ${cluster}: no machine holds anything of it; founding it on ${verdict.on.machine.name}`);
       return init(ctx, inputs, verdict.on.machine, clusterId, "");
   }
@@ -115,6 +118,8 @@ async function init(
   await ctx.transport.script(endpoint, "install -d -m 755 /etc/kubernetes", repeatable(ctx));
   await writeMark(ctx, endpoint, markOf(inputs.owner, clusterId, name, { ...mark, phase: "started" }));
   await ctx.transport.writeFile(endpoint, CONFIG_PATH, `${machine.config.trimEnd()}\n---\n${inputs.config}`, 0o600);
+  const { staticPods = [] } = inputs;
+  await placeStaticPods(ctx, machine, staticPods, true);
   await runKubeadm(ctx, endpoint, {
     node: name,
     verb: "init",
@@ -123,6 +128,7 @@ async function init(
     timeoutMs: inputs.timeoutSeconds * 1000,
   });
   await waitForApi(ctx, inputs, machine);
+  await placeStaticPods(ctx, machine, staticPods);
   const outputs = await readOutputs(ctx, inputs, machine, clusterId);
   await writeMark(ctx, endpoint, markOf(inputs.owner, clusterId, name, { ...mark, phase: "done" }));
   return outputs;

@@ -5,6 +5,7 @@ import { clusterEnds, clusterGoesOn } from "../membership/run";
 import { lastingChanges } from "../node/config-diff";
 import { resetNode } from "../node/kubeadm";
 import { isOurs } from "../node/mark";
+import { dropAddress } from "../node/static-pods";
 import { refuseUpgrade } from "../node/upgrade";
 import { removeStrayKubeconfigs } from "../sdk/stray-kubeconfigs";
 import { decideFounding } from "./decide";
@@ -32,6 +33,8 @@ export const clusterKind: Kind<ClusterInputs, ClusterOutputs> = {
       config: "record",
       apiEndpoint: "record",
       controlPlanes: "record",
+      staticPods: "record",
+      virtualIp: "record",
       owner: "record",
       ignorePreflightErrors: "record",
       timeoutSeconds: "record",
@@ -126,7 +129,9 @@ async function removeCluster(ctx: Context, state: State): Promise<void> {
   }
   await Promise.all(
     looked.map(async ({ machine, state: seen }) => {
-      if (isOurs(seen?.mark, owner, machine.name, clusterId)) await resetNode(ctx, machine.endpoint, machine.name);
+      if (!isOurs(seen?.mark, owner, machine.name, clusterId)) return;
+      await resetNode(ctx, machine.endpoint, machine.name);
+      if (state.virtualIp !== undefined) await dropAddress(ctx, machine, state.virtualIp);
     }),
   );
 }

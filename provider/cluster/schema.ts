@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { endpoint, owner, text } from "../core/check";
 import { exactVersion, nodeName, preflightChecks } from "../node/inputs";
+import { staticPods, virtualIp } from "../node/static-pods";
 
 export const clusterArgs = z.strictObject({
   owner,
@@ -19,6 +20,10 @@ export const clusterArgs = z.strictObject({
       }),
     )
     .min(1),
+  /** Of the control plane that the cluster is founded on; its node keeps them afterwards. */
+  staticPods: staticPods.optional(),
+  /** Asked for on the network before the cluster is founded. */
+  virtualIp: virtualIp.optional(),
   ignorePreflightErrors: preflightChecks,
   timeoutSeconds: z.number().positive().default(600),
 });

@@ -1,12 +1,13 @@
 import { checkWith } from "../core/check";
 import { changesOf } from "../core/diff";
-import { UserError, type Change, type Kind } from "../core/kind";
+import { UserError, type Change, type Context, type Kind } from "../core/kind";
 import { clusterGoesOn } from "../membership/run";
 import { findWayIn, NoWayIn } from "../membership/ways-in";
 import { lastingChanges } from "../node/config-diff";
 import { isOurs } from "../node/mark";
 import { whenUnreachable } from "../node/reach";
 import { lookAt } from "../node/state";
+import { placeStaticPods } from "../node/static-pods";
 import { refuseUpgrade } from "../node/upgrade";
 import { isRegistered } from "./registered";
 import { ensureNode } from "./join";
@@ -36,6 +37,8 @@ export const clusterNodeKind: Kind<ClusterNodeInputs, ClusterNodeOutputs> = {
       endpoint: "record",
       owner: "record",
       controlPlanes: "record",
+      staticPods: { effect: "live", reason: "the kubelet runs the new one; a virtual IP moves meanwhile" },
+      virtualIp: "record",
       ignorePreflightErrors: "record",
       timeoutSeconds: "record",
     }).map((change): Change =>
@@ -48,6 +51,7 @@ export const clusterNodeKind: Kind<ClusterNodeInputs, ClusterNodeOutputs> = {
   async create(ctx, inputs) {
     clusterGoesOn(inputs.owner);
     await ensureNode(ctx, inputs);
+    await keepStaticPods(ctx, inputs);
     return { id: inputs.name, outputs: {} };
   },
 
@@ -70,8 +74,14 @@ export const clusterNodeKind: Kind<ClusterNodeInputs, ClusterNodeOutputs> = {
     refuseUpgrade(news.name, olds.kubernetesVersion, news.kubernetesVersion);
     clusterGoesOn(news.owner);
     await ensureNode(ctx, news);
+    await keepStaticPods(ctx, news);
     return {};
   },
 
   delete: (ctx, _id, state) => leave(ctx, state),
 };
+
+/** After the join: kubeadm's preflight wants a joining node's folder of manifests empty. */
+async function keepStaticPods(ctx: Context, inputs: ClusterNodeInputs): Promise<void> {
+  if (inputs.role === "control-plane") await placeStaticPods(ctx, inputs, inputs.staticPods ?? []);
+}

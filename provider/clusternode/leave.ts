@@ -10,6 +10,7 @@ import { findWayIn, NoWayIn, type WayIn } from "../membership/ways-in";
 import { resetNode, settledState } from "../node/kubeadm";
 import { foreign, isOurs, writeMark } from "../node/mark";
 import { holdsSomething, isMade, lookIfReachable, type NodeState } from "../node/state";
+import { dropAddress } from "../node/static-pods";
 import { sleep } from "../transport/sleep";
 import { changeOf, identityOf } from "./join";
 import { deleteNode, nodesOf, registration } from "./registered";
@@ -146,6 +147,7 @@ async function reset(ctx: Context, inputs: ClusterNodeInputs, machine: NodeState
   const { endpoint, name } = inputs;
   if (machine !== undefined) {
     if (holdsSomething(machine)) await resetNode(ctx, endpoint, name);
+    if (inputs.virtualIp !== undefined) await dropAddress(ctx, inputs, inputs.virtualIp);
     return;
   }
   ctx.warn(

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { endpoint, owner, text } from "../core/check";
+import { staticPods, virtualIp } from "../node/static-pods";
 import { caHash, exactVersion, identity, nodeName, preflightChecks } from "../node/inputs";
 
 export const clusterNodeArgs = z.strictObject({
@@ -14,6 +15,10 @@ export const clusterNodeArgs = z.strictObject({
   /** All control planes, this one too when it is one: any healthy one is the way in. */
   controlPlanes: z.array(z.strictObject({ name: nodeName, endpoint })).min(1),
   config: z.string().min(1),
+  /** Of a control plane, beside kubeadm's own. */
+  staticPods: staticPods.optional(),
+  /** Taken from the machine when it leaves. */
+  virtualIp: virtualIp.optional(),
   ignorePreflightErrors: preflightChecks,
   timeoutSeconds: z.number().positive().default(600),
   identity,

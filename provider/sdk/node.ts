@@ -166,8 +166,27 @@ export interface ClusterArgs {
     readonly endpoint: EndpointArgs;
     readonly config: string;
   }[];
+  /** Of the control plane that the cluster is founded on; its node keeps them afterwards. */
+  readonly staticPods?: readonly StaticPodArgs[];
+  /** The address that the control planes keep among themselves; refused when somebody has it before the cluster is founded. */
+  readonly virtualIp?: VirtualIpArgs;
   readonly ignorePreflightErrors: readonly string[];
   readonly timeoutSeconds: number;
+}
+
+/** A pod that a control plane's kubelet runs without any API. */
+export interface StaticPodArgs {
+  /** File name without ".yaml". */
+  readonly name: string;
+  readonly manifest: string;
+  /** In place of `manifest` while the cluster is founded on the node. */
+  readonly founding?: string;
+}
+
+export interface VirtualIpArgs {
+  /** IPv4 address. */
+  readonly address: string;
+  readonly port: number;
 }
 
 /** The cluster itself, beside its nodes: there as long as one of its control planes is. No input replaces it. */
@@ -208,6 +227,10 @@ export interface ClusterNodeArgs {
   readonly controlPlanes: readonly ControlPlaneArgs[];
   /** JoinConfiguration without its discovery section, which is filled in at run time; holds no secret. */
   readonly config: string;
+  /** Of a control plane, beside kubeadm's own. */
+  readonly staticPods?: readonly StaticPodArgs[];
+  /** Taken from the machine when it leaves. */
+  readonly virtualIp?: VirtualIpArgs;
   readonly ignorePreflightErrors: readonly string[];
   readonly timeoutSeconds: number;
   readonly identity?: pulumi.Input<string>;

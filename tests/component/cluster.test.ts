@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { ClusterInputError, KubernetesCluster } from "../../components/cluster";
 import type { ReadyNode } from "../../components/ready-node";
 import type { Environment, KubernetesSpec, Role } from "../../config/spec";
+import type { Milliseconds } from "../../config/units";
 import { kubernetesSpec, timeouts } from "../support/cluster-spec";
 import { exampleHostKey } from "../support/hosts";
 import { recordResources, type RecordedResource } from "../support/recorded-resources";
@@ -56,6 +57,23 @@ function declare(
 }
 
 describe("KubernetesCluster", () => {
+  it("gives the virtual IP to the cluster and to its control planes alone", async () => {
+    const vip = { image: "kube-vip:v1", lease: 15_000 as Milliseconds };
+    const made = await declare([...two, ...three], { endpoint: { host: "10.0.0.5", port: 6443, vip } });
+    const withVip = made.filter(({ inputs }) => inputs["virtualIp"] !== undefined);
+    expect(withVip.map(({ type, name }) => `${type.split(":")[2]} ${name}`)).to.have.members([
+      "Cluster main",
+      ...three.map(({ name }) => `ClusterNode ${name}`),
+    ]);
+    for (const { inputs } of withVip) {
+      expect(inputs["virtualIp"]).to.deep.equal({ address: "10.0.0.5", port: 6443 });
+      expect((inputs["staticPods"] as { name: string }[]).map(({ name }) => name)).to.deep.equal(["kube-vip"]);
+    }
+    expect(made.find(({ type }) => type === "kvmesh:index:Cluster")?.inputs["config"]).to.match(
+      /ControlPlaneKubeletLocalMode: true/,
+    );
+  });
+
   it("founds one cluster on all control planes; every node is its node, the one that it is founded on too", async () => {
     const made = await declare([...two, ...three], virtualIp);
     const clusters = made.filter((one) => one.type === "kvmesh:index:Cluster");

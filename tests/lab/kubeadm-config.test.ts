@@ -36,6 +36,11 @@ describe("kubeadm configuration, real kubeadm", () => {
       expect(validate(text)).to.match(/^0 ok/);
     });
 
+    it(`takes the ${api} init configuration behind a shared endpoint`, () => {
+      const shared = { ...settings, sharedEndpoint: true };
+      expect(validate(foundingConfig(shared, node).replace("v1.30.0", "v1.34.2"))).to.match(/^0 ok/);
+    });
+
     for (const role of ["worker", "control-plane"] as const) {
       it(`takes the ${api} join configuration of a ${role}`, () => {
         const config = joinConfig(settings, { ...node, role });

@@ -12,6 +12,7 @@ import { markOf, type Mark } from "../../provider/node/mark";
 import { parseState, STATE_SCRIPT, type NodeState } from "../../provider/node/state";
 import { failure } from "../support/failure";
 import { kubeadmSettings } from "../support/cluster-spec";
+import { CA_CERTIFICATE } from "../support/simulated-cluster/certificate";
 import { exampleHostKey } from "../support/hosts";
 import { LocalMachine, owner, testContext } from "../support/local-machine";
 
@@ -250,6 +251,31 @@ describe("cluster: handler", () => {
       /cp-0 is a finished control plane, and \/var\/lib\/etcd there is empty: is its disk mounted\?/,
     );
     expect(machine.scripts).to.have.length(1);
+    machine.close();
+  });
+
+  it("founds behind a virtual IP: the address is free, the founding pod is there during init, the lasting one after it", async () => {
+    const machine = new LocalMachine();
+    const manifest = "etc/kubernetes/manifests/kube-vip.yaml";
+    const vip = { address: "10.0.0.9", port: 6443 };
+    const staticPods = [{ name: "kube-vip", manifest: "lasting\n", founding: "founding\n" }];
+    machine.command(
+      "ip",
+      `case "$*" in *"route get"*) echo "10.0.0.9 dev eth0" ;; *neigh*) cat ${machine.root}/neighbour ;; esac`,
+    );
+    machine.command("kubectl", "exit 0");
+    machine.command(
+      "kubeadm",
+      `cp ${machine.path(manifest)} ${machine.root}/during-init; printf '%s' '${adminConf.replace(/(certificate-authority-data: )[^,]*/, `$1${CA_CERTIFICATE}`)}' >/etc/kubernetes/admin.conf`,
+    );
+    const founded = () => clusterKind.create(testContext(machine), { ...inputs, staticPods, virtualIp: vip });
+    machine.write("neighbour", "10.0.0.9 dev eth0 lladdr 52:54:00:00:00:77 REACHABLE");
+    expect((await failure(founded())).message).to.match(/10\.0\.0\.9 is answered by 52:54:00:00:00:77 already/);
+    expect([machine.read("etc/kubernetes/kvmesh.json"), machine.read(manifest)]).to.deep.equal([undefined, undefined]);
+    machine.write("neighbour", "10.0.0.9 dev eth0 FAILED");
+    await founded();
+    expect(machine.read("during-init")).to.equal("# made by kvmesh\nfounding\n");
+    expect(machine.read(manifest)).to.equal("# made by kvmesh\nlasting\n");
     machine.close();
   });
 

@@ -56,6 +56,26 @@ describe("parseStack, on what it does not take", () => {
       { "kubernetes.packages": { source: "apt", keyFingerprints: ["234654DA9A296436"] } },
       /^kubernetes\.packages\.keyFingerprints\[0\]: found "234654DA9A296436"; give the whole fingerprint, 40/,
     ],
+    [
+      "a virtual IP that a node has",
+      { "kubernetes.endpoint": { vip: { address: "10.0.10.11" } } },
+      /^kubernetes\.endpoint\.vip\.address: found "10\.0\.10\.11"; pool control has this address: give a free one/,
+    ],
+    [
+      "a virtual IP of another network",
+      { "kubernetes.endpoint": { vip: { address: "10.0.11.9" } } },
+      /^kubernetes\.endpoint\.vip\.address: found "10\.0\.11\.9"; is outside the machines' network 10\.0\.10\.0\/24/,
+    ],
+    [
+      "a virtual IP's image that may change",
+      { "kubernetes.endpoint": { vip: { address: "10.0.10.9", image: "ghcr.io/kube-vip/kube-vip:latest" } } },
+      /^kubernetes\.endpoint\.vip\.image: .*give an exact tag or a digest/,
+    ],
+    [
+      "a lease that no election keeps",
+      { "kubernetes.endpoint": { vip: { address: "10.0.10.9", lease: "2s" } } },
+      /^kubernetes\.endpoint\.vip\.lease: .*give whole seconds from 5s to 60s/,
+    ],
     ["a Kubernetes that is too old", { "kubernetes.version": "1.17.9" }, /1\.18 and later/],
     [
       "a host that is not there",

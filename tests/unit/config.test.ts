@@ -55,6 +55,18 @@ describe("parseStack", () => {
     ]);
   });
 
+  it("takes a virtual IP as the API's endpoint, with what kube-vip needs", () => {
+    expect(specOf({ "kubernetes.endpoint": { vip: { address: "10.0.10.9" } } }).kubernetes.endpoint).to.deep.equal({
+      host: "10.0.10.9",
+      port: 6443,
+      vip: { image: "ghcr.io/kube-vip/kube-vip:v1.2.2", lease: 15_000 },
+    });
+    expect(specOf({ "kubernetes.endpoint": "api.example.net:443" }).kubernetes.endpoint).to.deep.equal({
+      host: "api.example.net",
+      port: 443,
+    });
+  });
+
   it("is strict by default: production, two replicas, STRICT everywhere", () => {
     const spec = specOf({
       environment: undefined,

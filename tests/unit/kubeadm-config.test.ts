@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
 import { apiVersionFor, joinConfig, type KubeadmNode } from "../../components/cluster/kubeadm-config";
+import type { KubernetesSpec } from "../../config/spec";
+import type { Milliseconds } from "../../config/units";
 import { lastingChanges } from "../../provider/node/config-diff";
 import { foundingConfig, kubeadmSettings } from "../support/cluster-spec";
 
@@ -44,6 +46,30 @@ describe("kubeadm configuration", () => {
       expect(join?.discovery?.timeout).to.equal(api === "v1beta4" ? undefined : "8m0s");
     });
   }
+
+  it("lets a control plane's kubelet talk to its own API server behind a shared endpoint, by a gate from 1.31 to 1.35", () => {
+    const gates = (version: string, host: string): unknown =>
+      byKind(
+        foundingConfig(
+          { ...kubeadmSettings({ version, endpoint: { host, port: 6443 } }), sharedEndpoint: host !== first.address },
+          first,
+        ),
+      ).ClusterConfiguration?.featureGates;
+    for (const version of ["1.31.0", "1.34.2", "1.35.4"]) {
+      expect(gates(version, "10.0.0.9"), version).to.deep.equal({ ControlPlaneKubeletLocalMode: true });
+      // The only control plane's own address: there is no other.
+      expect(gates(version, "10.0.0.10"), version).to.equal(undefined);
+    }
+    for (const version of ["1.30.0", "1.36.3"]) expect(gates(version, "10.0.0.9"), version).to.equal(undefined);
+  });
+
+  it("serves the API on the port of a virtual IP, which is the node's own, and not on a load balancer's", () => {
+    const vip = { image: "kube-vip:v1", lease: 15_000 as Milliseconds };
+    const port = (endpoint: KubernetesSpec["endpoint"]): unknown =>
+      byKind(foundingConfig(kubeadmSettings({ endpoint }), first)).InitConfiguration?.localAPIEndpoint?.bindPort;
+    expect(port({ host: "10.0.0.9", port: 7443, vip })).to.equal(7443);
+    expect(port({ host: "10.0.0.9", port: 7443 })).to.equal(6443);
+  });
 
   it("names socket, endpoint, networks and images", () => {
     const parts = byKind(
