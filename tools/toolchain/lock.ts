@@ -21,13 +21,14 @@ interface Holder {
 export async function withLock<T>(file: string, onWait: (holder: string) => void, work: () => Promise<T>): Promise<T> {
   await fs.mkdir(path.dirname(file), { recursive: true });
   let told = false;
-  while (!(await tryCreate(file))) {
+  for (let looks = 0; !(await tryCreate(file)); looks += 1) {
     const holder = await readHolder(file);
     if (await isDead(file, holder)) {
       await fs.rm(file, { force: true });
       continue;
     }
-    if (!told) {
+    // At the first look the holder may still be writing its name.
+    if (!told && (holder !== undefined || looks > 0)) {
       told = true;
       onWait(holder ? `process ${holder.pid} on ${holder.host}` : "another process");
     }
