@@ -52,8 +52,11 @@ function foundSoFar(report: Report): string {
     ({ status, violations }) => status === "fail" && violations.every(({ level }) => level === "advisory"),
   ).length;
   const parts: string[] = [];
+  if (conclusion === "failed")
+    parts.push(`Pulumi failed, and not for a rule (exit code ${exitCode}); its own words say why`);
   if (blocking > 0) parts.push(`${plural(blocking, "violation")} of mandatory rules: blocked`);
-  else if (counts.fail === 0 && end.state === "ended") parts.push(complete ? "No rule failed" : "No verdict");
+  else if (counts.fail === 0 && end.state === "ended" && complete) parts.push("No rule failed");
+  else if (broken && end.state === "ended") parts.push("No verdict");
   if (advisory > 0) parts.push(`${plural(advisory, "advisory rule")} failed`);
   if (counts.waived > 0) parts.push(`${plural(counts.waived, "rule")} waived`);
   if (report.waivers.findings.length > 0) parts.push(`${plural(report.waivers.findings.length, "waiver")} to mend`);
@@ -62,7 +65,6 @@ function foundSoFar(report: Report): string {
     parts.push(`${counts.pass} passed`);
     if (planned > 0) parts.push(`${planned} planned (no policy yet, not counted)`);
   }
-  if (exitCode !== 0 && blocking === 0 && !broken) parts.push(`Pulumi itself failed (exit code ${exitCode})`);
   if (!complete && end.state === "ended") parts.push("the run ended before all policies had run");
   return parts.join("; ");
 }
@@ -124,7 +126,9 @@ const OP_TEXT: Readonly<Record<Step["op"], readonly [string, string]>> = {
 };
 
 /** "1 to replace, 2 to change, 104 unchanged"; of what `up` made, what was done. */
-export function planSummary(plan: Plan, judged: Header["judged"]): string {
+export function planSummary({ plan, header, complete }: Report): string {
+  if (plan === undefined) return "";
+  const { judged } = header;
   const parts = (["delete", "replace", "change", "create"] as const).flatMap((op) => {
     const count = plan.steps.filter((step) => step.op === op).length;
     return count === 0 ? [] : [`${count} ${OP_TEXT[op][judged === "preview" ? 0 : 1]}`];
@@ -133,7 +137,9 @@ export function planSummary(plan: Plan, judged: Header["judged"]): string {
   const begun = plan.steps.filter(({ ended }) => ended === "begun").length;
   if (failed > 0) parts.push(`${failed} of them failed`);
   if (begun > 0) parts.push(`${begun} of them begun and not ended`);
-  return parts.length === 0 ? "Nothing changes." : `${parts.join(", ")}; ${plan.same} unchanged.`;
+  const until = complete ? "" : "Until the run ended: ";
+  if (parts.length === 0) return complete ? "Nothing changes." : `${until}nothing.`;
+  return `${until}${parts.join(", ")}; ${plan.same} unchanged.`;
 }
 
 const VERB: Readonly<Record<Step["op"], string>> = {

@@ -42,7 +42,8 @@ export function changesSection({ changes }: Report): string {
   );
 }
 
-export function planSection({ plan, header }: Report): string {
+export function planSection(report: Report): string {
+  const { plan, header } = report;
   if (!plan) return "";
   const steps = plan.steps.filter(({ op }) => op !== "create");
   const lines = [
@@ -54,7 +55,7 @@ export function planSection({ plan, header }: Report): string {
   ];
   const list = lines.length === 0 ? "" : `<ul class="plain">${lines.join("\n")}</ul>`;
   const title = header.judged === "preview" ? "The plan" : "What was done";
-  return section("plan", title, `<p>${escape(planSummary(plan, header.judged))}</p>${list}`);
+  return section("plan", title, `<p>${escape(planSummary(report))}</p>${list}`);
 }
 
 export function evidenceSection({ evidence }: Report): string {

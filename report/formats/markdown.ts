@@ -66,7 +66,7 @@ export function renderMarkdown(report: Report): string {
     ...waivers(report),
     ...(changes ? [againstBase(changes)] : []),
   ];
-  const body = [...findings(report), ...(plan ? [planSection(plan, header.judged)] : [])];
+  const body = [...findings(report), ...(plan ? [planSection(report, plan)] : [])];
   const tables = details(
     "All rules",
     report.domains.map(({ name, rules }) => `#### ${escape(name)}\n\n${table(rules)}`).join("\n\n"),
@@ -202,8 +202,8 @@ function list(lines: readonly string[]): string {
   );
 }
 
-function planSection(plan: Plan, judged: Report["header"]["judged"]): string {
-  const title = judged === "preview" ? "The plan" : "What was done";
+function planSection(report: Report, plan: Plan): string {
+  const title = report.header.judged === "preview" ? "The plan" : "What was done";
   const steps = plan.steps.filter(({ op }) => op !== "create");
   const made = creations(plan);
   const lines = [
@@ -215,7 +215,7 @@ function planSection(plan: Plan, judged: Report["header"]["judged"]): string {
   const created = made.length === 0 ? [] : [details("Created", made.map((line) => `- ${escape(line)}`).join("\n"))];
   return [
     `### ${title}`,
-    escape(planSummary(plan, judged)),
+    escape(planSummary(report)),
     ...(lines.length > 0 ? [lines.join("\n")] : []),
     ...created,
   ].join("\n\n");
