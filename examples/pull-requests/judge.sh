@@ -9,6 +9,8 @@ top=$(git rev-parse --show-toplevel)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 arguments=(--stack "$stack")
+# The header says whether files differ from the commit: what this script makes is none of them.
+printf '/node_modules\n/%s/\n' "$(realpath --relative-to="$top" "$out")" >>"$(git rev-parse --path-format=absolute --git-path info/exclude)"
 [ -n "${PULUMI_BACKEND_URL:-}" ] || arguments+=(--without-state)
 
 # judge FOLDER OUT ARGUMENTS…: the exit code of that checkout's own report.
