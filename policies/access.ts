@@ -1,26 +1,12 @@
+import endpoints from "./endpoints.json";
 import { resourcePolicy, subjectOf, type Finding, type Item, type Judge, type Judged } from "./frame";
 import { at, comesLater, list, text } from "./read";
 
-/** Types of ours that connect over SSH, and where their endpoints are. */
-const ENDPOINTS: Readonly<Record<string, readonly string[]>> = {
-  "kvmesh:index:Tenancy": ["host"],
-  "kvmesh:index:Image": ["host"],
-  "kvmesh:index:Volume": ["host"],
-  "kvmesh:index:BlockDevice": ["host"],
-  "kvmesh:index:CoreLease": ["host"],
-  "kvmesh:index:Domain": ["host"],
-  "kvmesh:index:Machine": ["endpoint"],
-  "kvmesh:index:Preflight": ["endpoint"],
-  "kvmesh:index:Evidence": ["endpoint"],
-  "kvmesh:index:NodeRuntime": ["endpoint"],
-  "kvmesh:index:ClusterNode": ["endpoint"],
-};
-/** The same, of lists of machines that each have an `endpoint`. */
-const MACHINES: Readonly<Record<string, string>> = {
-  "kvmesh:index:Cluster": "controlPlanes",
-  "kvmesh:index:ClusterNode": "controlPlanes",
-  "kvmesh:index:ClusterReady": "controlPlanes",
-};
+/**
+ * Types of ours that connect over SSH, with the paths of their endpoints, and whether each must be there. Made of the
+ * schemas of the plugin's kinds, which the pack does not load: `node dist/tools/policy-endpoints/cli.js`; a test compares.
+ */
+const ENDPOINTS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = endpoints;
 
 const HOST_KEY = /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+=*$/;
 const KEY_REQUIRED = "the server's public key, as `ssh-ed25519 AAAA…`";
@@ -71,17 +57,25 @@ function endpointJudges(
   judge: (resource: Judged, path: string, endpoint: unknown) => Iterable<Item>,
 ): Readonly<Record<string, Judge>> {
   return Object.fromEntries(
-    [...new Set([...Object.keys(ENDPOINTS), ...Object.keys(MACHINES)])].map((type) => [
+    Object.entries(ENDPOINTS).map(([type, paths]) => [
       type,
       function* (resource: Judged) {
-        for (const path of ENDPOINTS[type] ?? []) yield* judge(resource, path, at(resource.props, path));
-        const machines = MACHINES[type];
-        if (machines === undefined) return;
-        for (const [i, machine] of list(at(resource.props, machines)).entries())
-          yield* judge(resource, `${machines}[${i}].endpoint`, at(machine, "endpoint"));
+        for (const [path, required] of Object.entries(paths))
+          for (const [where, endpoint] of placesOf(resource.props, path.split("."), ""))
+            if (endpoint !== undefined || required) yield* judge(resource, where, endpoint);
       },
     ]),
   );
+}
+
+/** The values at a path, `controlPlanes[].endpoint`, each with where it is: "controlPlanes[0].endpoint". */
+function placesOf(value: unknown, [step, ...rest]: readonly string[], where: string): readonly [string, unknown][] {
+  if (step === undefined) return [[where, value]];
+  const name = step.replace("[]", "");
+  const path = where === "" ? name : `${where}.${name}`;
+  const child = at(value, name);
+  if (!step.endsWith("[]")) return placesOf(child, rest, path);
+  return list(child).flatMap((item, index) => placesOf(item, rest, `${path}[${index}]`));
 }
 
 function commandJudges(judge: Judge): Readonly<Record<string, Judge>> {

@@ -105,8 +105,8 @@ class Evaluation {
     try {
       const more = {
         getConfig: () => this.options.settings?.[id] ?? {},
-        notApplicable: (reason: string): never => {
-          throw new NotApplicable(reason);
+        notApplicable: (): never => {
+          throw new NotApplicable();
         },
         held: (item: Held) => held.push(item),
       };
@@ -125,7 +125,9 @@ class Evaluation {
   }
 
   private add(id: string, verdict: Omit<Verdict, "rule" | "severity" | "level" | "controls">): void {
-    this.found.set(id, [...(this.found.get(id) ?? []), this.verdict(id, verdict)]);
+    const found = this.found.get(id) ?? [];
+    found.push(this.verdict(id, verdict));
+    this.found.set(id, found);
   }
 
   private verdict(id: string, verdict: Omit<Verdict, "rule" | "severity" | "level" | "controls">): Verdict {

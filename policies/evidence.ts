@@ -1,5 +1,6 @@
-import { ofType, stackPolicy, type Finding, type Judged, type StackJudge } from "./frame";
+import { ofType, stackPolicy, type Finding, type Held, type Judged, type StackJudge } from "./frame";
 import { at, isUnknownError, list, number, text, texts } from "./read";
+import type { EvidenceRef } from "./verdict";
 
 /**
  * Rules on what was measured. Evidence is known only after `up`: in a preview that will measure, its record is not known yet, and the
@@ -35,23 +36,57 @@ export const nodeLiveDedication = stackPolicy(
         yield { subject, urn: machine.urn, found: "no evidence", required: "a measurement of its dedication" };
         continue;
       }
-      const found = (text: string, required: string) => ({ subject, urn: proof.urn, found: text, required });
-      for (const seen of texts(at(proof.props, "contradictions"))) {
-        yield found(`by a refresh: ${seen}`, "what the evidence says");
-      }
-      const taken = text(at(proof.props, "takenAt")) ?? "";
-      const days = (Date.now() - Date.parse(taken)) / 86_400_000;
-      const most = (number(at(proof.props, "maxAgeSeconds")) ?? 0) / 86_400;
-      // Without a date it is no evidence.
-      if (!(days <= most))
-        yield found(`evidence of ${taken || "no date"}`, `at most ${Math.round(most * 10) / 10} days old`);
-      for (const value of valuesOf(proof)) {
-        if (text(at(value, "verdict")) !== "fail") continue;
-        yield found(`${String(at(value, "what"))}: ${String(at(value, "measured"))}`, String(at(value, "limit")));
-      }
+      const findings = [...contradictions(proof, context.now)];
+      for (const finding of findings)
+        yield { subject, urn: proof.urn, evidence: refOf(proof, finding.found), ...finding };
+      if (findings.length === 0) yield held(subject, proof, "pins, affinities and steal as declared");
     }
   }),
 );
+
+/** What of the last evidence is too old, or not as declared. */
+function* contradictions(proof: Judged, now: Date): Iterable<Pick<Finding, "found" | "required">> {
+  for (const seen of texts(at(proof.props, "contradictions")))
+    yield { found: `by a refresh: ${seen}`, required: "what the evidence says" };
+  const taken = text(at(proof.props, "takenAt")) ?? "";
+  const days = (now.getTime() - Date.parse(taken)) / 86_400_000;
+  const most = (number(at(proof.props, "maxAgeSeconds")) ?? 0) / 86_400;
+  // Without a date it is no evidence.
+  if (!(days <= most))
+    yield { found: `evidence of ${taken || "no date"}`, required: `at most ${Math.round(most * 10) / 10} days old` };
+  for (const value of valuesOf(proof)) {
+    if (text(at(value, "verdict")) !== "fail") continue;
+    yield {
+      found: `${String(at(value, "what"))}: ${String(at(value, "measured"))}`,
+      required: String(at(value, "limit")),
+    };
+  }
+}
+
+/** The record that a verdict rests on. */
+function refOf(proof: Judged, what: string): EvidenceRef {
+  return {
+    what,
+    on: `machine ${nameOf(proof)}`,
+    takenAt: text(at(proof.props, "takenAt")) ?? "no date",
+    digest: text(at(proof.props, "digest")) ?? "no digest",
+  };
+}
+
+function held(subject: string, proof: Judged, what: string): Held {
+  return { subject, held: refOf(proof, what), urn: proof.urn };
+}
+
+/** Too old evidence is none, whatever it says: no pass, and no failure either. That it is due is node-live-dedication's. */
+function tooOld(proof: Judged, now: Date): string | undefined {
+  const taken = text(at(proof.props, "takenAt"));
+  const most = number(at(proof.props, "maxAgeSeconds"));
+  if (taken === undefined || most === undefined) return undefined;
+  const age = (now.getTime() - Date.parse(taken)) / 1000;
+  if (age <= most) return undefined;
+  const days = (seconds: number): number => Math.floor(seconds / 86_400);
+  return `the evidence is ${days(age)} days old; it may be ${days(most)} days old: \`pulumi up\` measures again`;
+}
 
 export const etcdFsync = stackPolicy(
   "etcd-fsync",
@@ -60,13 +95,14 @@ export const etcdFsync = stackPolicy(
     for (const { subject, proof } of planes(resources, () => context.notApplicable("the stack has no control plane"))) {
       const value = proof && fsyncOf(proof);
       const measured = number(at(value, "measured"));
-      if (measured !== undefined && measured <= most) continue;
-      yield {
-        subject,
-        ...(proof && { urn: proof.urn }),
-        found: measured === undefined ? (text(at(value, "note")) ?? "no measurement") : `${measured} ms`,
-        required: `fdatasync, 99th percentile, at most ${most} ms`,
-      };
+      const required = `fdatasync, 99th percentile, at most ${most} ms`;
+      const old = proof && tooOld(proof, context.now);
+      const words = measured === undefined ? (text(at(value, "note")) ?? "no measurement") : `${measured} ms`;
+      if (proof === undefined) yield { subject, found: words, required };
+      else if (old !== undefined) yield { subject, urn: proof.urn, unseen: old };
+      else if (measured !== undefined && measured <= most)
+        yield held(subject, proof, `fdatasync, 99th percentile: ${measured} ms`);
+      else yield { subject, urn: proof.urn, found: words, required, evidence: refOf(proof, words) };
     }
   }),
   {
@@ -89,7 +125,8 @@ export const etcdLocalNvme = stackPolicy(
       const plan = text(at(proof.props, "plan")) ?? "none";
       const rented = at(proof.props, "host") === undefined && plan !== "metal";
       const finding = rented ? ofRented(proof, plan, most) : ofVisible(proof);
-      if (finding !== undefined) yield { subject, urn: proof.urn, ...finding };
+      if (finding === undefined) yield held(subject, proof, `disk ${insideDisk(proof) ?? "of the host"}`);
+      else yield { subject, urn: proof.urn, ...finding, evidence: refOf(proof, finding.found) };
     }
   }),
   {

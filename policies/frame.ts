@@ -7,7 +7,8 @@ import type {
   StackValidationPolicy,
 } from "@pulumi/policy";
 import { controlNames, ruleOf, type Environment, type Level } from "./catalogue";
-import { at, peek, text } from "./read";
+import { Memory } from "./memory";
+import { at, isUnknownError, peek, text } from "./read";
 import { runOf } from "./run";
 import { sayVerdict, type EvidenceRef, type Said, type WaiverRef } from "./verdict";
 import { waiverFor } from "./waivers";
@@ -22,6 +23,8 @@ export interface Finding {
   /** Stack policies: the resource that the finding is about. */
   readonly urn?: string;
   readonly evidence?: EvidenceRef;
+  /** Lower than the rule's own, where the way out isn't there yet. */
+  readonly level?: "advisory";
 }
 
 /** What a judge can't look into: no verdict on it, and never a pass. */
@@ -78,13 +81,15 @@ export type KvmeshPolicy = (ResourceValidationPolicy | StackValidationPolicy) & 
 
 interface PolicyOptions {
   readonly settings?: PolicyConfigSchema["properties"];
-  /** Kubernetes objects that a stack policy judges. */
+  /** Kubernetes objects that a stack policy judges: "GROUP/KIND". */
   readonly kinds?: readonly string[];
+  /** What the run declared, which a stack policy judges in place of outputs; a resource policy adds to it. */
+  readonly memory?: Memory;
 }
 
 /**
  * A policy that judges one resource at a time by its type. Types are Pulumi's; one `*` stands for any text without a
- * colon. `object:GROUP/KIND` stands for a Kubernetes object of any version, however it is declared: as a typed
+ * colon, `**` at the end for any text. `object:GROUP/KIND` stands for a Kubernetes object of any version, however it is declared: as a typed
  * resource, a CustomResource, a Patch of an existing object, or an item of a List; the group of core objects is `core`.
  */
 export function resourcePolicy(
@@ -93,9 +98,11 @@ export function resourcePolicy(
   options: PolicyOptions = {},
 ): KvmeshPolicy & ResourceValidationPolicy {
   const patterns = Object.entries(judges).map(([pattern, judge]) => ({ matches: typeMatcher(pattern), judge }));
+  const applies = `applies to ${Object.keys(judges).join(", ")}`;
   const validateResource = (args: ResourceValidationArgs, report: ReportViolation): void => {
     const found = patterns.find(({ matches }) => matches(args.type));
-    if (!found) args.notApplicable(`applies to ${Object.keys(judges).join(", ")}`);
+    if (!found) passOver(args, applies);
+    options.memory?.see(args.urn, args.type, args.name, args.props);
     const context = contextOf(args);
     for (const object of objectsOf(judged(args))) {
       for (const item of found.judge(object, context)) say(id, item, args, report as unknown as Report);
@@ -117,10 +124,53 @@ export function stackPolicy(
     ...describe(id, options),
     kinds: options.kinds ?? [],
     validateStack: (args, report) => {
-      const resources = args.resources.flatMap((resource) => objectsOf(judged(resource)));
+      const resources = args.resources.flatMap((resource) => objectsOf(declared(judged(resource), options.memory)));
       for (const item of judge(resources, contextOf(args))) say(id, item, args, report as unknown as Report);
     },
   };
+}
+
+/**
+ * A rule on several objects that decides on inputs: each time one of its kinds is shown, with all that were shown
+ * before, and once more at the end. `judge` must say nothing that a later object could take back.
+ */
+export function objectsPolicy(
+  id: string,
+  kinds: readonly string[],
+  memory: Memory,
+  judge: StackJudge,
+  options: PolicyOptions = {},
+): KvmeshPolicy {
+  const said = new Set<string>();
+  function* news(items: Iterable<Item>): Iterable<Item> {
+    for (const item of items) {
+      const key = "found" in item ? `${item.subject} ${item.found}` : undefined;
+      if (key !== undefined && said.has(key)) continue;
+      if (key !== undefined) said.add(key);
+      yield item;
+    }
+  }
+  const early: Judge = function* (resource, context) {
+    const seen = memory.all().map((one): Judged => ({ ...resource, ...one }));
+    try {
+      yield* news(judge(seen.flatMap(objectsOf), context));
+    } catch (error) {
+      // It is said once, at the end.
+      if (!isUnknownError(error)) throw error;
+    }
+  };
+  function* atTheEnd(resources: readonly Judged[], context: Context): Iterable<Item> {
+    try {
+      yield* news(judge(resources, context));
+    } finally {
+      // The same process may serve the update after the preview.
+      said.clear();
+    }
+  }
+  return bothPolicy(
+    resourcePolicy(id, Object.fromEntries(kinds.map((kind) => [`object:${kind}`, early])), { ...options, memory }),
+    stackPolicy(id, atTheEnd, { ...options, kinds, memory }),
+  );
 }
 
 /** One rule with a part for each resource and one for the whole stack. */
@@ -156,7 +206,8 @@ function say(id: string, item: Item, args: object, report: Report): void {
   }
   const waiver = waiverFor(runOf().waivers, id, item.subject);
   const said = saidOf(id, item, waiver);
-  report({ message: titled(id, said), ...(waiver && { enforcementLevel: "advisory" }), said, ...urn });
+  const level = waiver ? "advisory" : item.level;
+  report({ message: titled(id, said), ...(level && { enforcementLevel: level }), said, ...urn });
 }
 
 function saidOf(id: string, { subject, found, required, remedy, evidence }: Finding, waiver?: WaiverRef): Said {
@@ -200,21 +251,34 @@ export function withLevel<P extends KvmeshPolicy>(policy: P, environment: Enviro
 
 /** `kubernetes:apps/v1:Deployment` → "apps/Deployment"; a Patch is its object. undefined: no Kubernetes object. */
 export function objectKind(type: string): string | undefined {
-  const [provider, group, kind, ...more] = type.split(":");
-  if (provider !== "kubernetes" || group === undefined || kind === undefined || more.length > 0) return undefined;
-  // CustomResource takes any apiVersion, also "v1" of the core group.
+  if (!type.startsWith("kubernetes:")) return undefined;
+  const known = kindsByType.get(type);
+  if (known !== undefined) return known;
+  const [, group = "", kind = ""] = type.split(":");
+  const plain = kind.replace(/(Patch|List)$/, "");
   const name = group.includes("/") ? group.split("/")[0]! : "core";
-  return `${name === "extensions" && WORKLOADS.has(kind) ? "apps" : name}/${kind.replace(/(Patch|List)$/, "")}`;
+  // Kubernetes 1.21 and before had them in `extensions`, too.
+  const found = `${name === "extensions" ? (MOVED[plain] ?? name) : name}/${plain}`;
+  kindsByType.set(type, found);
+  return found;
 }
 
-/** Kubernetes 1.15 and before had them in `extensions`, too. */
-const WORKLOADS = new Set(["Deployment", "DaemonSet", "ReplicaSet", "DeploymentPatch", "DaemonSetPatch"]);
+const kindsByType = new Map<string, string>();
+
+const MOVED: Readonly<Record<string, string>> = {
+  Deployment: "apps",
+  DaemonSet: "apps",
+  ReplicaSet: "apps",
+  Ingress: "networking.k8s.io",
+  NetworkPolicy: "networking.k8s.io",
+};
 
 export function typeMatcher(pattern: string): (type: string) => boolean {
   if (pattern.startsWith("object:")) {
     const kind = pattern.slice("object:".length);
     return (type) => objectKind(type) === kind;
   }
+  if (pattern.endsWith(":**")) return (type) => type.startsWith(pattern.slice(0, -2));
   const [before = "", after] = pattern.split("*");
   if (after === undefined) return (type) => type === pattern;
   return (type) =>
@@ -228,10 +292,17 @@ function objectPatterns(patterns: readonly string[]): readonly string[] {
   return patterns.filter((pattern) => pattern.startsWith("object:")).map((pattern) => pattern.slice("object:".length));
 }
 
+/** A Kubernetes object as it was declared. */
+function declared(resource: Judged, memory: Memory | undefined): Judged {
+  if (memory === undefined || !resource.type.startsWith("kubernetes:")) return resource;
+  return { ...resource, props: memory.propsOf(resource.urn, resource.props) };
+}
+
 /** Resources of these types, patterns as in resourcePolicy. */
 export function ofType(resources: readonly Judged[], ...patterns: readonly string[]): readonly Judged[] {
-  const matchers = patterns.map(typeMatcher);
-  return resources.filter(({ type }) => matchers.some((matches) => matches(type)));
+  const kinds = new Set(objectPatterns(patterns));
+  const matchers = patterns.filter((pattern) => !pattern.startsWith("object:")).map(typeMatcher);
+  return resources.filter(({ type }) => kinds.has(objectKind(type) ?? "") || matchers.some((matches) => matches(type)));
 }
 
 /** A List's items, each as a resource of its own; anything else is itself. */
@@ -274,6 +345,17 @@ function contextOf(args: Pick<ResourceValidationArgs, "getConfig" | "notApplicab
   return {
     settings: args.getConfig(),
     now: runOf().now,
-    notApplicable: (reason) => args.notApplicable(reason),
+    notApplicable: (reason) => passOver(args, reason),
   };
+}
+
+/** The SDK says it by an error, some forty times a resource: without a trace, which would cost more than the judging. */
+function passOver(args: Pick<ResourceValidationArgs, "notApplicable">, reason: string): never {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return args.notApplicable(reason);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }

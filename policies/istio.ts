@@ -1,75 +1,88 @@
-import { resourcePolicy, subjectOf, type Context, type Judge, type Judged } from "./frame";
-import { at, number, peek, text } from "./read";
-import { judgedOn, unsupported } from "./support";
+import { pairProblem, supportProblem } from "../rules/versions";
+import {
+  bothPolicy,
+  ofType,
+  resourcePolicy,
+  stackPolicy,
+  subjectOf,
+  type Context,
+  type Item,
+  type Judge,
+  type Judged,
+  type KvmeshPolicy,
+} from "./frame";
+import { isIstiod, OPERATORS, pilotValue, RELEASE, valuesOf } from "./istiod";
+import type { Memory } from "./memory";
+import { podOf, WORKLOADS } from "./objects";
+import { at, list, number, text } from "./read";
+import { dayOfJudgement, judgedOn, unsupported } from "./support";
 
-const RELEASE = "kubernetes:helm.sh/v3:Release";
 const CHART = "kvmesh:index:Chart";
-const OPERATOR = "kubernetes:install.istio.io/*:IstioOperator";
+const TELEMETRY = "object:telemetry.istio.io/Telemetry";
 
-/**
- * A judge of istiod's Helm release alone. The release is known by its name: the chart's folder is not known in a preview
- * that has not fetched it yet.
- */
-function ofIstiod(judge: (release: Judged, values: unknown) => ReturnType<Judge>): Judge {
-  return function* (release: Judged, context: Context) {
-    const names = [peek(() => text(at(release.props, "name"))), peek(() => text(at(release.props, "chart")))];
-    if (!names.some((name) => name !== undefined && /(^|\/)istiod(-|$)|istio-discovery$/.test(name))) {
-      context.notApplicable("not istiod's release");
-    }
-    yield* judge(release, at(release.props, "values"));
+type InstallJudge = (install: Judged, values: unknown, context: Context) => Iterable<Item>;
+
+/** A judge of whatever installs istiod, and the chart's values that it is made with. */
+function ofIstiod(judge: InstallJudge): Readonly<Record<string, Judge>> {
+  const one: Judge = function* (resource, context) {
+    const values = valuesOf(resource);
+    if (values === undefined) context.notApplicable("does not install istiod");
+    yield* judge(resource, values, context);
   };
+  return Object.fromEntries([RELEASE, ...OPERATORS].map((type) => [type, one]));
 }
 
-/** Istio 1.24 and later take values at the top level, earlier ones under `pilot`. */
-function pilotValue(values: unknown, ...path: readonly string[]): unknown {
-  return at(values, ...path) ?? at(values, "pilot", ...path);
+function* noDemo(resource: Judged, ...profiles: readonly unknown[]): Iterable<Item> {
+  if (profiles.every((profile) => text(profile) !== "demo")) return;
+  yield { subject: subjectOf(resource), found: "profile demo", required: "the default profile" };
 }
 
 export const istioProfile = resourcePolicy("istio-profile", {
+  // Every chart of Istio's takes the profile.
   *[RELEASE](release) {
-    const profile =
-      text(at(release.props, "values", "profile")) ?? text(at(release.props, "values", "global", "profile"));
-    if (profile !== "demo") return;
-    yield { subject: subjectOf(release), found: "profile demo", required: "the default profile" };
+    const values = at(release.props, "values");
+    yield* noDemo(release, at(values, "profile"), at(values, "global", "profile"));
   },
-  *[OPERATOR](operator) {
-    if (text(at(operator.props, "spec", "profile")) !== "demo") return;
-    yield { subject: subjectOf(operator), found: "profile demo", required: "the default profile" };
-  },
+  ...Object.fromEntries(
+    OPERATORS.map((type): [string, Judge] => [
+      type,
+      function* (operator) {
+        yield* noDemo(operator, at(operator.props, "spec", "profile"));
+      },
+    ]),
+  ),
 });
 
-export const istiodResources = resourcePolicy("istiod-resources", {
-  [RELEASE]: ofIstiod(function* (release, values) {
+export const istiodResources = resourcePolicy(
+  "istiod-resources",
+  ofIstiod(function* (install, values) {
     const missing = missingResources(pilotValue(values, "resources"), REQUIRED_OF_ISTIOD);
-    if (missing.length > 0) {
+    if (missing.length > 0)
       yield {
-        subject: subjectOf(release),
+        subject: subjectOf(install),
         found: `no ${missing.join(", no ")}`,
         required: REQUIRED_OF_ISTIOD.join(", "),
       };
-    }
     const autoscaled = pilotValue(values, "autoscaleEnabled") !== false;
-    const replicas = autoscaled
-      ? (number(pilotValue(values, "autoscaleMin")) ?? 1)
-      : (number(pilotValue(values, "replicaCount")) ?? 1);
-    if (replicas < 2) {
-      const found = `${replicas} replica${replicas === 1 ? "" : "s"}`;
-      yield { subject: subjectOf(release), found, required: "2 replicas or more" };
-    }
+    const replicas = number(pilotValue(values, autoscaled ? "autoscaleMin" : "replicaCount")) ?? 1;
+    if (replicas >= 2) return;
+    const found = `${replicas} replica${replicas === 1 ? "" : "s"}`;
+    yield { subject: subjectOf(install), found, required: "2 replicas or more" };
   }),
-});
+);
 
-export const sidecarResources = resourcePolicy("sidecar-resources", {
-  [RELEASE]: ofIstiod(function* (release, values) {
+export const sidecarResources = resourcePolicy(
+  "sidecar-resources",
+  ofIstiod(function* (install, values) {
     const missing = missingResources(at(values, "global", "proxy", "resources"), REQUIRED_OF_PROXIES);
     if (missing.length === 0) return;
     yield {
-      subject: subjectOf(release),
+      subject: subjectOf(install),
       found: `global.proxy.resources without ${missing.join(", ")}`,
       required: REQUIRED_OF_PROXIES.join(", "),
     };
   }),
-});
+);
 
 const REQUIRED_OF_ISTIOD = ["requests.cpu", "requests.memory", "limits.memory"];
 const REQUIRED_OF_PROXIES = ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
@@ -81,21 +94,32 @@ function missingResources(resources: unknown, required: readonly string[]): read
   });
 }
 
+const tracedWorkload: Judge = function* (workload, context) {
+  const config = text(at(podOf(workload).annotations, "proxy.istio.io/config")) ?? "";
+  const sampling = /sampling["']?\s*:\s*["']?(\d+(\.\d+)?)/.exec(config)?.[1];
+  if (sampling === undefined) context.notApplicable("says nothing of tracing");
+  yield* overLimit(workload, Number(sampling), context);
+};
+
+function* overLimit(resource: Judged, sampling: number, { settings }: Context): Iterable<Item> {
+  const limit = number(at(settings, "maxPercent")) ?? 1;
+  if (sampling <= limit) return;
+  yield { subject: subjectOf(resource), found: `${sampling} % of traces`, required: `at most ${limit} %` };
+}
+
 export const tracingSampled = resourcePolicy(
   "tracing-sampled",
   {
-    [RELEASE]: function* (release, context) {
-      yield* ofIstiod(function* (istiod, values) {
-        const limit = number(at(context.settings, "maxPercent")) ?? 1;
-        // 1 % is Istio's own default.
-        const sampling =
-          number(at(values, "meshConfig", "defaultConfig", "tracing", "sampling")) ??
-          number(pilotValue(values, "traceSampling")) ??
-          1;
-        if (sampling <= limit) return;
-        yield { subject: subjectOf(istiod), found: `${sampling} % of traces`, required: `at most ${limit} %` };
-      })(release, context);
+    ...ofIstiod(function* (install, values, context) {
+      const ofMesh = number(at(values, "meshConfig", "defaultConfig", "tracing", "sampling"));
+      // 1 % is Istio's own default.
+      yield* overLimit(install, ofMesh ?? number(pilotValue(values, "traceSampling")) ?? 1, context);
+    }),
+    *[TELEMETRY](telemetry, context) {
+      for (const tracing of list(at(telemetry.props, "spec", "tracing")))
+        yield* overLimit(telemetry, number(at(tracing, "randomSamplingPercentage")) ?? 0, context);
     },
+    ...Object.fromEntries(WORKLOADS.map((kind) => [`object:${kind}`, tracedWorkload])),
   },
   {
     settings: {
@@ -104,49 +128,59 @@ export const tracingSampled = resourcePolicy(
   },
 );
 
-export const istioSupported = resourcePolicy(
+const istioMaintained = resourcePolicy(
   "istio-supported",
   {
     *[CHART](chart, context) {
       if (text(at(chart.props, "name")) !== "istiod") context.notApplicable("not istiod's chart");
       yield* unsupported("istio", chart, text(at(chart.props, "version")), context);
     },
-    [RELEASE]: function* (release, context) {
-      yield* ofIstiod(function* (istiod, values) {
-        const version = text(at(istiod.props, "version")) ?? text(at(values, "global", "tag"));
-        // Without either, the chart's own version counts, which its Chart resource gives.
-        if (version !== undefined) yield* unsupported("istio", istiod, version, context);
-      })(release, context);
+    *[RELEASE](release, context) {
+      if (!isIstiod(release)) context.notApplicable("not istiod's release");
+      const version = versionOf(release);
+      // Without one, the chart's own version counts, which its Chart resource gives.
+      if (version === undefined) return context.notApplicable("its version is its chart's");
+      yield* unsupported("istio", release, version, context);
     },
+    ...Object.fromEntries(
+      OPERATORS.map((type): [string, Judge] => [
+        type,
+        function* (operator, context) {
+          const spec = at(operator.props, "spec");
+          const version = text(at(spec, "tag")) ?? text(at(spec, "version"));
+          if (version === undefined) return context.notApplicable("its version is its operator's");
+          yield* unsupported("istio", operator, version, context);
+        },
+      ]),
+    ),
   },
   judgedOn,
 );
 
-const INJECTION = "istio-injection";
-const REVISION = "istio.io/rev";
+function versionOf(release: Judged): string | undefined {
+  return text(at(release.props, "values", "global", "tag")) ?? text(at(release.props, "version"));
+}
 
-const injected: Judge = function* (namespace, context) {
-  const labels = at(namespace.props, "metadata", "labels");
-  const injection = text(at(labels, INJECTION));
-  const revision = text(at(labels, REVISION));
-  if (injection === undefined && revision === undefined) context.notApplicable("not a namespace of the mesh");
-  if (injection !== undefined && revision !== undefined) {
-    yield {
-      subject: subjectOf(namespace),
-      found: `both ${INJECTION}: ${injection} and ${REVISION}: ${revision}`,
-      required: "exactly one",
-    };
-  }
-  if (injection !== undefined && injection !== "enabled" && injection !== "disabled") {
-    yield {
-      subject: subjectOf(namespace),
-      found: `${INJECTION}: ${injection}`,
-      required: "enabled or disabled",
-    };
-  }
-};
-
-export const nsInjected = resourcePolicy("ns-injected", {
-  "kubernetes:core/v1:Namespace": injected,
-  "kubernetes:core/v1:NamespacePatch": injected,
-});
+/** Each for itself before it is made, and the pair when all is known. */
+export function istioSupportedPolicy(memory: Memory): KvmeshPolicy {
+  return bothPolicy(
+    istioMaintained,
+    stackPolicy(
+      "istio-supported",
+      function* (resources, context) {
+        const planes = ofType(resources, "kvmesh:index:Cluster");
+        const releases = ofType(resources, RELEASE).filter(isIstiod);
+        if (planes.length === 0 || releases.length === 0) context.notApplicable("no control plane, or no Istio");
+        for (const release of releases) {
+          const istio = versionOf(release);
+          const kubernetes = text(at(planes[0]!.props, "kubernetesVersion"));
+          if (istio === undefined || kubernetes === undefined) continue;
+          const problem = pairProblem(kubernetes, istio);
+          if (problem === undefined || supportProblem("istio", istio, dayOfJudgement(context)) !== undefined) continue;
+          yield { subject: subjectOf(release), found: problem, required: "a supported pair", urn: release.urn };
+        }
+      },
+      { memory },
+    ),
+  );
+}

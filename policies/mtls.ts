@@ -1,133 +1,233 @@
+import { dayOf, isDay } from "./clock";
 import {
   bothPolicy,
+  objectsPolicy,
   ofType,
   resourcePolicy,
   stackPolicy,
   subjectOf,
+  type Context,
   type Finding,
+  type Item,
+  type Judge,
   type Judged,
   type KvmeshPolicy,
 } from "./frame";
-import { at, entries, list, text } from "./read";
+import { meshConfigOf, OPERATORS, RELEASE, valuesOf } from "./istiod";
+import type { Memory } from "./memory";
+import { DESTINATION_RULE, injection, MeshView, modes, PEER_AUTHENTICATION, VIRTUAL_SERVICE } from "./mesh-view";
+import { namespaceOf, podOf, WORKLOADS } from "./objects";
+import { at, entries, list, number, text } from "./read";
 
-const PEER_AUTHENTICATION = "kubernetes:security.istio.io/*:PeerAuthentication";
-const DESTINATION_RULE = "kubernetes:networking.istio.io/*:DestinationRule";
-const NAMESPACES = ["kubernetes:core/v1:Namespace", "kubernetes:core/v1:NamespacePatch"];
-const ROOT_NAMESPACE = "istio-system";
+const TRAFFIC = "traffic.sidecar.istio.io/";
 
-/** Modes of a PeerAuthentication: its own, then those of its ports. */
-function modes(peer: Judged): readonly { readonly where: string; readonly mode: string }[] {
-  const own = text(at(peer.props, "spec", "mtls", "mode"));
-  return [
-    ...(own === undefined ? [] : [{ where: "mtls", mode: own }]),
-    ...entries(at(peer.props, "spec", "portLevelMtls")).map(([port, value]) => ({
-      where: `port ${port}`,
-      mode: text(at(value, "mode")) ?? "UNSET",
-    })),
-  ];
-}
-
-/** Namespaces whose PeerAuthentication (without selector) says STRICT; the root namespace stands for all. */
-function strictNamespaces(resources: readonly Judged[]): ReadonlySet<string> {
-  return new Set(
-    ofType(resources, PEER_AUTHENTICATION)
-      .filter(({ props }) => entries(at(props, "spec", "selector", "matchLabels")).length === 0)
-      .filter(({ props }) => text(at(props, "spec", "mtls", "mode")) === "STRICT")
-      .map(({ props }) => text(at(props, "metadata", "namespace")) ?? "default"),
+/** DISABLE blocks before it is applied; that something is missing can only be said when all resources are known. */
+export function meshStrictPolicy(memory: Memory): KvmeshPolicy {
+  const ofInstall: Judge = function* (resource, context) {
+    const values = valuesOf(resource);
+    if (values === undefined) context.notApplicable("does not install istiod");
+    yield* weakened(resource, values);
+  };
+  return bothPolicy(
+    resourcePolicy("mesh-strict", {
+      *[`object:${PEER_AUTHENTICATION}`](peer) {
+        for (const { where, mode } of modes(peer)) {
+          if (mode === "DISABLE") yield { subject: subjectOf(peer), found: `${where} DISABLE`, required: "STRICT" };
+        }
+      },
+      [RELEASE]: ofInstall,
+      ...Object.fromEntries(OPERATORS.map((type) => [type, ofInstall])),
+      *["object:core/ConfigMap"](configMap, context) {
+        const meshConfig = meshConfigOf(configMap);
+        if (meshConfig === undefined) context.notApplicable("does not configure the mesh");
+        yield* weakened(configMap, { meshConfig });
+      },
+    }),
+    stackPolicy(
+      "mesh-strict",
+      function* (resources, context) {
+        const view = new MeshView(resources);
+        const meshed = view.meshed();
+        if (meshed.size === 0) context.notApplicable("the stack has no namespace with sidecars");
+        // What a namespace says against a strict mesh is an exception: mtls-exception's business.
+        if (view.modeOf(view.root) === "STRICT") return;
+        const open = [...meshed].filter((namespace) => view.modeOf(namespace) !== "STRICT").sort();
+        if (open.length === 0) return;
+        yield {
+          subject: "mesh",
+          found: `no STRICT PeerAuthentication mesh-wide, nor in ${open.join(", ")}`,
+          required: `STRICT in ${view.root} or in each namespace with sidecars`,
+        };
+      },
+      { memory, kinds: ["core/Namespace", PEER_AUTHENTICATION] },
+    ),
   );
 }
 
-/** DISABLE blocks before it is applied; that something is missing can only be said when all resources are known. */
-export const meshStrict: KvmeshPolicy = bothPolicy(
-  resourcePolicy("mesh-strict", {
-    *[PEER_AUTHENTICATION](peer) {
-      for (const { where, mode } of modes(peer)) {
-        if (mode === "DISABLE") yield { subject: subjectOf(peer), found: `${where} DISABLE`, required: "STRICT" };
-      }
-    },
-  }),
-  stackPolicy("mesh-strict", function* (resources, context) {
-    const meshed = ofType(resources, ...NAMESPACES)
-      .filter(isInjected)
-      .map(namespaceName);
-    if (meshed.length === 0) context.notApplicable("the stack has no namespace with sidecars");
-    const strict = strictNamespaces(resources);
-    if (strict.has(ROOT_NAMESPACE)) return;
-    const open = meshed.filter((namespace) => !strict.has(namespace)).sort();
-    if (open.length === 0) return;
+/** What an installation of Istio turns off for the whole mesh. */
+function* weakened(resource: Judged, values: unknown): Iterable<Finding> {
+  const subject = subjectOf(resource);
+  if (at(values, "meshConfig", "enableAutoMtls") === false)
     yield {
-      subject: "mesh",
-      found: `no STRICT PeerAuthentication mesh-wide, nor in ${open.join(", ")}`,
-      required: `STRICT in ${ROOT_NAMESPACE} or in each namespace with sidecars`,
+      subject,
+      found: "meshConfig.enableAutoMtls false: sidecars call each other in plain text",
+      required: "true",
     };
-  }),
-);
-
-function isInjected({ props }: Judged): boolean {
-  const labels = at(props, "metadata", "labels");
-  return text(at(labels, "istio-injection")) === "enabled" || text(at(labels, "istio.io/rev")) !== undefined;
+  if (text(at(values, "meshConfig", "defaultConfig", "interceptionMode")) === "NONE")
+    yield {
+      subject,
+      found: "meshConfig.defaultConfig.interceptionMode NONE: no traffic goes through the sidecars",
+      required: "REDIRECT or TPROXY",
+    };
+  for (const key of ["excludeInboundPorts", "excludeOutboundPorts", "excludeIPRanges"]) {
+    const value = at(values, "global", "proxy", key);
+    if (value === undefined || value === null || value === "") continue;
+    yield { subject, found: `global.proxy.${key} for every sidecar`, required: "no exclusion for the whole mesh" };
+  }
+  const annotations = at(values, "sidecarInjectorWebhook", "injectedAnnotations");
+  for (const key of entries(annotations)
+    .map(([name]) => name)
+    .filter(isExclusion))
+    yield {
+      subject,
+      found: `sidecarInjectorWebhook.injectedAnnotations ${key} for every pod`,
+      required: "no exclusion for the whole mesh",
+    };
 }
 
-function namespaceName({ props, name }: Judged): string {
-  return text(at(props, "metadata", "name")) ?? name;
+function isExclusion(annotation: string): boolean {
+  return annotation.startsWith(`${TRAFFIC}exclude`);
 }
 
 const OWNER = "kvmesh.io/exception-owner";
 const EXPIRES = "kvmesh.io/exception-expires";
 
-export const mtlsException = resourcePolicy("mtls-exception", {
-  *[PEER_AUTHENTICATION](peer, context) {
-    const exceptions = modes(peer).filter(({ mode }) => mode !== "STRICT");
-    if (exceptions.length === 0) context.notApplicable("STRICT, without an exception");
-    const what = exceptions.map(({ where, mode }) => `${where} ${mode}`).join(", ");
-    const annotations = at(peer.props, "metadata", "annotations");
-    const owner = text(at(annotations, OWNER));
-    const expires = text(at(annotations, EXPIRES));
-    const required = `annotations ${OWNER} and ${EXPIRES}, a day to come`;
-    if (owner === undefined || owner.trim() === "" || expires === undefined) {
-      yield { subject: subjectOf(peer), found: `${what} without owner and end`, required };
-    } else if (!/^\d{4}-\d{2}-\d{2}$/.test(expires) || Number.isNaN(Date.parse(expires))) {
-      yield { subject: subjectOf(peer), found: `${what} with an end that is no day (YYYY-MM-DD)`, required };
-    } else if (expires < new Date().toISOString().slice(0, 10)) {
-      yield { subject: subjectOf(peer), found: `${what}, whose exception ended on ${expires}`, required };
+/** An exception of a PeerAuthentication or of a workload: owner and end stand in annotations beside it. */
+export function mtlsExceptionPolicy(memory: Memory): KvmeshPolicy {
+  const kinds = ["core/Namespace", PEER_AUTHENTICATION, ...WORKLOADS];
+  return objectsPolicy("mtls-exception", kinds, memory, function* (resources, context) {
+    const view = new MeshView(resources);
+    let subjects = 0;
+    for (const peer of ofType(resources, `object:${PEER_AUTHENTICATION}`)) {
+      subjects += 1;
+      // DISABLE has no exception: mesh-strict refuses it.
+      const what = modes(peer).filter(({ mode }) => mode !== "STRICT" && mode !== "DISABLE");
+      if (what.length === 0) continue;
+      const annotations = at(peer.props, "metadata", "annotations");
+      yield* unowned(peer, what.map(({ where, mode }) => `${where} ${mode}`).join(", "), [annotations], context);
     }
-  },
-});
+    const meshed = view.meshed();
+    for (const workload of ofType(resources, ...WORKLOADS.map((kind) => `object:${kind}`))) {
+      const found = optOuts(workload, meshed.has(namespaceOf(workload)));
+      if (found.length === 0) continue;
+      subjects += 1;
+      const annotations = [at(workload.props, "metadata", "annotations"), podOf(workload).annotations];
+      yield* unowned(workload, found.join(", "), annotations, context);
+    }
+    if (subjects === 0) context.notApplicable("the stack has no PeerAuthentication, and no workload outside the mesh");
+  });
+}
 
-export const mtlsConflict = stackPolicy("mtls-conflict", function* (resources, context) {
-  const rules = ofType(resources, DESTINATION_RULE);
-  if (rules.length === 0) context.notApplicable("the stack has no DestinationRule");
-  const strict = strictNamespaces(resources);
-  for (const rule of rules) yield* conflicts(rule, strict);
-});
+/** How a workload keeps traffic out of its sidecar, or has none where its namespace has. */
+function optOuts(workload: Judged, meshed: boolean): readonly string[] {
+  const { annotations, spec } = podOf(workload);
+  const found = entries(annotations)
+    .filter(([key, value]) => {
+      if (isExclusion(key)) return value !== "";
+      // Everything that these don't list goes past the sidecar.
+      return key.startsWith(`${TRAFFIC}include`) && value !== "*";
+    })
+    .map(([key]) => `annotation ${key}`);
+  const config = text(at(annotations, "proxy.istio.io/config")) ?? "";
+  if (/interceptionMode["']?\s*:\s*["']?NONE/.test(config)) found.push("interceptionMode NONE");
+  if (text(at(annotations, "sidecar.istio.io/interceptionMode")) === "NONE") found.push("interceptionMode NONE");
+  if (meshed && injection(workload) === "false") found.push("sidecar.istio.io/inject false");
+  // Istio injects no sidecar into a pod on its host's network.
+  if (meshed && at(spec, "hostNetwork") === true) found.push("hostNetwork, which has no sidecar");
+  return found;
+}
 
-/** TLS turned off for a host, one of its ports or subsets, where its namespace demands mutual TLS. */
-function* conflicts(rule: Judged, strict: ReadonlySet<string>): Iterable<Finding> {
+function* unowned(
+  resource: Judged,
+  what: string,
+  annotations: readonly unknown[],
+  { now }: Context,
+): Iterable<Finding> {
+  const say = (key: string): string | undefined =>
+    annotations.map((each) => text(at(each, key))).find((value) => value !== undefined);
+  const owner = say(OWNER);
+  const expires = say(EXPIRES);
+  const subject = subjectOf(resource);
+  const required = `annotations ${OWNER} and ${EXPIRES}, a day to come`;
+  const found = (problem: string): Finding => ({ subject, found: `${what}${problem}`, required, urn: resource.urn });
+  if (owner === undefined || owner.trim() === "" || expires === undefined) yield found(" without owner and end");
+  else if (!isDay(expires)) yield found(" with an end that is no day (YYYY-MM-DD)");
+  else if (expires < dayOf(now)) yield found(`, whose exception ended on ${expires}`);
+}
+
+/** A client that does not speak the TLS that the server demands. */
+export function mtlsConflictPolicy(memory: Memory): KvmeshPolicy {
+  const kinds = [DESTINATION_RULE, PEER_AUTHENTICATION];
+  const also = { kinds: [...kinds, VIRTUAL_SERVICE, "core/Service"] };
+  return objectsPolicy(
+    "mtls-conflict",
+    kinds,
+    memory,
+    function* (resources, context) {
+      const rules = ofType(resources, `object:${DESTINATION_RULE}`);
+      if (rules.length === 0) context.notApplicable("the stack has no DestinationRule");
+      const view = new MeshView(resources);
+      for (const rule of rules) yield* conflicts(rule, view);
+    },
+    also,
+  );
+}
+
+interface Policy {
+  readonly where: string;
+  readonly policy: unknown;
+}
+
+/** TLS turned off or of another kind for a host, one of its ports or subsets, whose server demands mutual TLS. */
+function* conflicts(rule: Judged, view: MeshView): Iterable<Item> {
   const spec = at(rule.props, "spec");
   const host = text(at(spec, "host")) ?? "";
-  const own = text(at(rule.props, "metadata", "namespace")) ?? "default";
-  // name, name.namespace, name.namespace.svc.cluster.local; another suffix is outside the cluster.
-  const [, namespace = own, ...suffix] = host.split(".");
-  if (suffix.length > 0 && suffix[0] !== "svc") return;
-  if (!strict.has(namespace) && !strict.has(ROOT_NAMESPACE)) return;
-  const policies = [
+  const own = namespaceOf(rule);
+  const policies: readonly Policy[] = [
     { where: "trafficPolicy", policy: at(spec, "trafficPolicy") },
     ...list(at(spec, "subsets")).map((subset) => ({
       where: `subset ${text(at(subset, "name")) ?? "?"}`,
       policy: at(subset, "trafficPolicy"),
     })),
   ];
-  for (const { where, policy } of policies) {
-    const parts = [policy, ...list(at(policy, "portLevelSettings"))];
-    const mode = parts
-      .map((part) => text(at(part, "tls", "mode")))
-      .find((one) => one !== undefined && one !== "ISTIO_MUTUAL");
-    if (mode === undefined) continue;
+  const found = policies.flatMap(({ where, policy }) => [
+    ...modeOf(where, policy),
+    ...list(at(policy, "portLevelSettings")).flatMap((setting) => {
+      const port = number(at(setting, "port", "number"));
+      return modeOf(`${where}, port ${port ?? "?"}`, setting).filter(
+        () => port === undefined || !view.isExempt(host, own, String(port)),
+      );
+    }),
+  ]);
+  if (found.length === 0) return;
+  const { strict, unsure } = view.demandsOf(host, own);
+  const subject = subjectOf(rule);
+  if (unsure) {
+    const unseen = `towards ${host}, where a PeerAuthentication with a selector is STRICT, and no Service says for whom`;
+    yield { subject, unseen, urn: rule.urn };
+    return;
+  }
+  if (!strict) return;
+  for (const { where, mode } of found)
     yield {
-      subject: subjectOf(rule),
+      subject,
       found: `tls mode ${mode} (${where}) towards ${host}, where mutual TLS is STRICT`,
       required: "ISTIO_MUTUAL, or no tls",
       urn: rule.urn,
     };
-  }
+}
+
+function modeOf(where: string, policy: unknown): readonly { readonly where: string; readonly mode: string }[] {
+  const mode = text(at(policy, "tls", "mode"));
+  return mode === undefined || mode === "ISTIO_MUTUAL" ? [] : [{ where, mode }];
 }

@@ -1,9 +1,12 @@
 import { resourcePolicy, subjectOf, type Finding, type Judged } from "./frame";
-import { at, cpuText, number, numbers, text, texts } from "./read";
+import { at, cpuText, number, numbers, shown, text, texts } from "./read";
 
 const DOMAIN = "kvmesh:index:Domain";
 const MACHINE = "kvmesh:index:Machine";
 const VOLUME = "kvmesh:index:Volume";
+
+/** A word of a short list. */
+const WORD = /^[a-z][a-z-]{0,19}$/;
 
 /** The first rule of the project: shared vCPUs make a mesh slow, and nothing above can repair it. */
 export const nodeDedicatedCpu = resourcePolicy("node-dedicated-cpu", {
@@ -28,7 +31,8 @@ export const nodeDedicatedCpu = resourcePolicy("node-dedicated-cpu", {
   *[MACHINE](machine) {
     const plan = text(at(machine.props, "plan"));
     if (plan === "dedicated" || plan === "metal") return;
-    yield { subject: subjectOf(machine), found: `plan "${plan ?? "none"}"`, required: 'plan "dedicated" or "metal"' };
+    const found = plan === undefined ? "no plan" : `plan "${shown(plan, WORD)}"`;
+    yield { subject: subjectOf(machine), found, required: 'plan "dedicated" or "metal"' };
   },
 });
 
@@ -36,7 +40,8 @@ export const nodeKvmOnly = resourcePolicy("node-kvm-only", {
   *[DOMAIN](domain) {
     const type = text(at(domain.props, "type"));
     if (type !== "kvm") {
-      const found = type === "qemu" ? 'libvirt type "qemu", which is emulation' : `libvirt type "${type ?? "none"}"`;
+      const found =
+        type === "qemu" ? 'libvirt type "qemu", which is emulation' : `libvirt type "${shown(type ?? "none", WORD)}"`;
       yield { subject: subjectOf(domain), found, required: 'type "kvm"' };
     }
   },
@@ -46,7 +51,10 @@ export const nodeKvmOnly = resourcePolicy("node-kvm-only", {
     if (others.length === 0 && accepted.length > 0) return;
     yield {
       subject: subjectOf(machine),
-      found: accepted.length === 0 ? "no hypervisor named" : `hypervisors ${others.join(", ")} accepted`,
+      found:
+        accepted.length === 0
+          ? "no hypervisor named"
+          : `hypervisors ${others.map((word) => shown(word, WORD)).join(", ")} accepted`,
       required: "only kvm and none (bare metal)",
     };
   },
@@ -119,7 +127,7 @@ export const locationAllowed = resourcePolicy(
       if (country !== undefined && codes.includes(country)) return;
       yield {
         subject: subjectOf(machine),
-        found: `country ${country ?? "not given"}`,
+        found: `country ${country === undefined ? "not given" : shown(country, /^[A-Z]{2}$/)}`,
         required: `one of ${allowed.join(", ")}`,
       };
     },

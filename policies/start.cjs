@@ -2,4 +2,5 @@
 "use strict";
 require("../bin/lean-sdk.cjs");
 require("../bin/ensure-built.cjs").ensureBuilt(["policies"]);
+require("./decode-once.cjs");
 require("../dist/policies/index.js");

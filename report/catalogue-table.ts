@@ -1,3 +1,5 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { controlNames, domains, type Rule } from "../policies/catalogue";
 
 const WHEN: Readonly<Record<Rule["kind"], string>> = { resource: "before", stack: "whole stack", both: "both" };
@@ -23,4 +25,34 @@ function cells(rule: Rule): readonly string[] {
   return [id, rule.title, production, staging, development, WHEN[rule.kind], controlNames(rule).join(", ") || "—"];
 }
 
-if (require.main === module) process.stdout.write(`${catalogueTables()}\n`);
+/** The pages of docs/policies/, by file name: a section a rule, with all that the catalogue knows of it. */
+export function domainPages(): ReadonlyMap<string, string> {
+  return new Map(
+    domains.map(({ name, page, rules }) => {
+      const intro = `Made of policies/catalogue by \`node dist/report/catalogue-table.js\`; how to read it: [policies.md](../policies.md).`;
+      return [`${page}.md`, `# ${name}\n\n${intro}\n\n${rules.map(section).join("\n\n")}\n`];
+    }),
+  );
+}
+
+function section(rule: Rule): string {
+  const { production, staging, development } = rule.level;
+  return [
+    `## ${rule.id}`,
+    "",
+    `${rule.title}.${rule.status === "planned" ? " Planned: what it is about can't be declared yet." : ""}`,
+    "",
+    `- severity: ${rule.severity}`,
+    `- level: ${production} in production, ${staging} in staging, ${development} in development`,
+    `- judged: ${WHEN[rule.kind]}`,
+    `- controls: ${controlNames(rule).join(", ") || "none"}`,
+    `- remedy: ${rule.remedy}`,
+  ].join("\n");
+}
+
+if (require.main === module) {
+  process.stdout.write(`${catalogueTables()}\n`);
+  const folder = path.resolve(__dirname, "../../docs/policies");
+  fs.mkdirSync(folder, { recursive: true });
+  for (const [name, page] of domainPages()) fs.writeFileSync(path.join(folder, name), page);
+}

@@ -7,10 +7,10 @@ export type { Controls, Environment, Level, Rule, Severity } from "./types";
 
 /** The rules by domain, in the order in which people read them; the report keeps it. */
 export const domains = [
-  { name: "Nodes and access", rules: nodeRules },
-  { name: "Kubernetes and supply", rules: kubernetesRules },
-  { name: "Mesh", rules: meshRules },
-] as const satisfies readonly { readonly name: string; readonly rules: readonly Rule[] }[];
+  { name: "Nodes and access", page: "nodes", rules: nodeRules },
+  { name: "Kubernetes and supply", page: "kubernetes", rules: kubernetesRules },
+  { name: "Mesh", page: "mesh", rules: meshRules },
+] as const satisfies readonly { readonly name: string; readonly page: string; readonly rules: readonly Rule[] }[];
 
 export const catalogue: readonly Rule[] = domains.flatMap(({ rules }) => rules);
 

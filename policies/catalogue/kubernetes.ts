@@ -28,7 +28,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "resource",
     controls: { cis: ["1.2.1", "4.2.1"] },
     remedy: "Set `anonymous-auth: false`, or allow only the health endpoints.",
-    status: "planned",
   }),
   rule({
     id: "authz-node-rbac",
@@ -47,7 +46,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "resource",
     controls: { cis: ["1.2.27", "1.2.28"], gdpr: ["Art. 32(1)(a)"] },
     remedy: "Give the API server an encryption provider configuration.",
-    status: "planned",
   }),
   rule({
     id: "audit-log",
@@ -57,7 +55,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "resource",
     controls: { cis: ["1.2.16", "1.2.17", "1.2.18", "1.2.19", "3.2.1", "3.2.2"], iso: ["8.15"] },
     remedy: "Give the API server an audit policy and a log path with retention.",
-    status: "planned",
   }),
   rule({
     id: "etcd-tls",
@@ -67,7 +64,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "resource",
     controls: { cis: ["2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7"] },
     remedy: "Leave etcd to kubeadm.",
-    status: "planned",
   }),
   rule({
     id: "kubelet-hardened",
@@ -104,7 +100,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "stack",
     controls: { iso: ["8.24"] },
     remedy: "Renew the certificates.",
-    status: "planned",
   }),
   rule({
     id: "ns-pod-security",
@@ -129,7 +124,6 @@ export const kubernetesRules: readonly Rule[] = [
       ],
     },
     remedy: "Set `podSecurity: baseline` or `restricted`; injected namespaces need Istio's CNI plugin for it.",
-    status: "planned",
   }),
   rule({
     id: "ns-default-deny",
@@ -139,7 +133,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "stack",
     controls: { cis: ["5.3.2"], iso: ["8.22"] },
     remedy: "Add a default-deny NetworkPolicy.",
-    status: "planned",
   }),
   rule({
     id: "artifact-pinned",
@@ -158,7 +151,6 @@ export const kubernetesRules: readonly Rule[] = [
     kind: "stack",
     controls: {},
     remedy: "Schedule Prometheus on nodes with NVMe.",
-    status: "planned",
   }),
   rule({
     id: "backup-tested",
@@ -169,5 +161,14 @@ export const kubernetesRules: readonly Rule[] = [
     controls: { gdpr: ["Art. 32(1)(c)", "Art. 32(1)(d)"], iso: ["8.13"] },
     remedy: "Schedule snapshots off the host, and test a restore.",
     status: "planned",
+  }),
+  rule({
+    id: "objects-seen",
+    title: "Every object that charts, folders, scripts and EnvoyFilters make can be looked into",
+    severity: "medium",
+    level: "advisory",
+    kind: "both",
+    controls: { iso: ["8.9"] },
+    remedy: "Declare the objects as resources, or by a Chart, a ConfigGroup or a Directory.",
   }),
 ];

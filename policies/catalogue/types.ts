@@ -30,7 +30,7 @@ export interface Rule {
   readonly controls: Controls;
   /** What to do, in one sentence. */
   readonly remedy: string;
-  /** Planned rules have no policy yet: the report shows them as not evaluated. */
+  /** What a planned rule is about can't be declared yet: it has no policy, and is never counted. */
   readonly status: "active" | "planned";
 }
 

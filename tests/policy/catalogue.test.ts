@@ -5,7 +5,7 @@ import { catalogue } from "../../policies/catalogue";
 import { environmentOf } from "../../policies/environment";
 import { typeMatcher } from "../../policies/frame";
 import { policies, policiesFor } from "../../policies/pack";
-import { catalogueTables } from "../../report/catalogue-table";
+import { catalogueTables, domainPages } from "../../report/catalogue-table";
 
 describe("the policy pack", () => {
   it("has a policy for every active rule, and none for a planned one or without a rule", () => {
@@ -25,6 +25,8 @@ describe("the policy pack", () => {
   it("is what docs/policies.md says", () => {
     const page = fs.readFileSync(path.resolve(__dirname, "../../../docs/policies.md"), "utf8");
     expect(page).to.include(catalogueTables());
+    for (const [name, text] of domainPages())
+      expect(fs.readFileSync(path.resolve(__dirname, "../../../docs/policies", name), "utf8"), name).to.equal(text);
   });
 
   it("judges at the time that the catalogue says", () => {

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type { PolicyResource, ResourceValidationArgs, StackValidationArgs } from "@pulumi/policy";
 import type { KvmeshPolicy } from "../../policies/frame";
+import { makePolicies } from "../../policies/pack";
 import type { Said } from "../../policies/verdict";
 
 /**
@@ -28,6 +29,8 @@ export interface Subject {
   readonly props: object;
   readonly protect?: boolean;
   readonly additionalSecretOutputs?: readonly string[];
+  /** Name of the parent, for stack policies. */
+  readonly parent?: string;
 }
 
 export interface Verdict {
@@ -43,6 +46,13 @@ export interface Verdict {
 }
 
 class NotApplicable extends Error {}
+
+/** A rule of the pack that has seen nothing yet. */
+export function fresh(id: string): KvmeshPolicy {
+  const found = makePolicies().find(({ name }) => name === id);
+  if (!found) throw new Error(`no policy ${id}`);
+  return found;
+}
 
 /** As the analyzer runs a policy on one resource. */
 export function judge(policy: KvmeshPolicy, subject: Subject, settings: object = {}): Verdict {
@@ -68,13 +78,15 @@ export function judgeStack(policy: KvmeshPolicy, subjects: readonly Subject[], s
   });
 }
 
-function judged({ type, name = "r", props, protect = false, additionalSecretOutputs = [] }: Subject): PolicyResource {
+function judged(subject: Subject): PolicyResource {
+  const { type, name = "r", props, protect = false, additionalSecretOutputs = [], parent } = subject;
   return {
     type,
     name,
     urn: `urn:pulumi:test::kvmesh::${type}::${name}`,
     props: proxy.unknownCheckingProxy(props),
     opts: { protect, additionalSecretOutputs },
+    ...(parent !== undefined && { parent: { urn: parent } }),
   } as unknown as PolicyResource;
 }
 

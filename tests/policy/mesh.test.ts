@@ -1,16 +1,8 @@
 import { expect } from "chai";
-import {
-  istiodResources,
-  istioProfile,
-  istioSupported,
-  nsInjected,
-  sidecarResources,
-  tracingSampled,
-} from "../../policies/istio";
-import { meshStrict, mtlsConflict, mtlsException } from "../../policies/mtls";
-import { canaryWeights, gatewayTls, routeSubset } from "../../policies/routes";
+import { istiodResources, istioProfile, sidecarResources, tracingSampled } from "../../policies/istio";
+import { canaryWeights } from "../../policies/routes";
 import { destinationRule, gateway, namespace, peerAuthentication, release, virtualService } from "./fixtures";
-import { judge, judgeStack, unknown, type Subject } from "./harness";
+import { fresh, judge, judgeStack, unknown, type Subject } from "./harness";
 
 const STRICT = { mtls: { mode: "STRICT" } };
 
@@ -38,7 +30,11 @@ describe("Istio's installation", () => {
     );
     const autoscaled = { autoscaleEnabled: true, autoscaleMin: 2, replicaCount: undefined };
     expect(judge(istiodResources, release("istiod", autoscaled)).violations).to.deep.equal([]);
-    expect(judge(istiodResources, release("istio-base")).notApplicable).to.be.a("string");
+    const base = { ...release("istio-base"), props: { name: "istio-base", values: { global: { hub: "h" } } } };
+    expect(judge(istiodResources, base).notApplicable).to.be.a("string");
+    // Called anything, it is known by values that only istiod's chart has.
+    const other = release("mesh-control", { resources: {} });
+    expect(judge(istiodResources, other).violations).to.have.length(1);
     expect(judge(istiodResources, release("istiod", { replicaCount: unknown.number })).unknown).to.include(
       "replicaCount",
     );
@@ -80,17 +76,21 @@ describe("Istio's installation", () => {
       props: { name, version },
     });
     const on = { today: "2026-11-28" };
-    expect(judge(istioSupported, chart("1.31.4"), on).violations).to.deep.equal([]);
-    expect(judge(istioSupported, chart("1.30.4"), on).violations).to.deep.equal([]);
-    expect(judge(istioSupported, chart("1.30.0"), on).violations[0]).to.include(
+    expect(judge(fresh("istio-supported"), chart("1.31.4"), on).violations).to.deep.equal([]);
+    expect(judge(fresh("istio-supported"), chart("1.30.4"), on).violations).to.deep.equal([]);
+    expect(judge(fresh("istio-supported"), chart("1.30.0"), on).violations[0]).to.include(
       "found Istio 1.30.0, which lacks the security fixes of 1.30.4",
     );
-    expect(judge(istioSupported, chart("1.30.4"), { today: "2027-01-01" }).violations[0]).to.include("ended on");
-    expect(judge(istioSupported, chart("1.5.0")).violations[0]).to.include("found Istio 1.5.0");
-    expect(judge(istioSupported, chart("1.5.0", "gateway")).notApplicable).to.be.a("string");
-    expect(judge(istioSupported, release("istiod"), on).violations).to.deep.equal([]);
-    expect(judge(istioSupported, release("istiod", { global: { tag: "1.27.0" } })).violations).to.have.length(1);
-    expect(judge(istioSupported, chart(unknown.string)).unknown).to.equal("version");
+    expect(judge(fresh("istio-supported"), chart("1.30.4"), { today: "2027-01-01" }).violations[0]).to.include(
+      "ended on",
+    );
+    expect(judge(fresh("istio-supported"), chart("1.5.0")).violations[0]).to.include("found Istio 1.5.0");
+    expect(judge(fresh("istio-supported"), chart("1.5.0", "gateway")).notApplicable).to.be.a("string");
+    expect(judge(fresh("istio-supported"), release("istiod"), on).violations).to.deep.equal([]);
+    expect(judge(fresh("istio-supported"), release("istiod", { global: { tag: "1.27.0" } })).violations).to.have.length(
+      1,
+    );
+    expect(judge(fresh("istio-supported"), chart(unknown.string)).unknown).to.equal("version");
   });
 
   it("knows istiod's release by its name while the chart's folder is not known", () => {
@@ -102,13 +102,17 @@ describe("Istio's installation", () => {
   });
 
   it("ns-injected: label or revision, not both", () => {
-    expect(judge(nsInjected, namespace("shop")).violations).to.deep.equal([]);
-    expect(judge(nsInjected, namespace("shop", { "istio.io/rev": "1-30" })).violations).to.deep.equal([]);
-    expect(judge(nsInjected, namespace("shop", {})).notApplicable).to.be.a("string");
+    expect(judge(fresh("ns-injected"), namespace("shop")).violations).to.deep.equal([]);
+    expect(judge(fresh("ns-injected"), namespace("shop", { "istio.io/rev": "1-30" })).violations).to.deep.equal([]);
+    expect(judge(fresh("ns-injected"), namespace("shop", {})).notApplicable).to.be.a("string");
     const both = { "istio-injection": "enabled", "istio.io/rev": "1-30" };
-    expect(judge(nsInjected, namespace("shop", both)).violations[0]).to.include("both istio-injection: enabled");
-    expect(judge(nsInjected, namespace("shop", { "istio-injection": "on" })).violations).to.have.length(1);
-    expect(judge(nsInjected, namespace("shop", { "istio.io/rev": unknown.string })).unknown).to.include("istio.io/rev");
+    expect(judge(fresh("ns-injected"), namespace("shop", both)).violations[0]).to.include(
+      "both istio-injection and istio.io/rev",
+    );
+    expect(judge(fresh("ns-injected"), namespace("shop", { "istio-injection": "on" })).violations).to.have.length(1);
+    expect(judge(fresh("ns-injected"), namespace("shop", { "istio.io/rev": unknown.string })).unknown).to.include(
+      "istio.io/rev",
+    );
   });
 });
 
@@ -116,29 +120,29 @@ describe("mutual TLS", () => {
   it("mesh-strict: accepts STRICT mesh-wide, or in every namespace with sidecars", () => {
     const mesh = [namespace("shop"), namespace("pay"), namespace("plain", {})];
     const strict = (name: string) => peerAuthentication(name, STRICT);
-    expect(judgeStack(meshStrict, [...mesh, strict("istio-system")]).violations).to.deep.equal([]);
-    expect(judgeStack(meshStrict, [...mesh, strict("shop"), strict("pay")]).violations).to.deep.equal([]);
-    expect(judgeStack(meshStrict, [...mesh, strict("shop")]).violations[0]).to.include("nor in pay\n");
-    expect(judgeStack(meshStrict, [namespace("plain", {})]).notApplicable).to.be.a("string");
+    expect(judgeStack(fresh("mesh-strict"), [...mesh, strict("istio-system")]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mesh-strict"), [...mesh, strict("shop"), strict("pay")]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mesh-strict"), [...mesh, strict("shop")]).violations[0]).to.include("nor in pay\n");
+    expect(judgeStack(fresh("mesh-strict"), [namespace("plain", {})]).notApplicable).to.be.a("string");
   });
 
   it("mesh-strict: a selector or PERMISSIVE does not make a namespace STRICT", () => {
     const partial = peerAuthentication("shop", { ...STRICT, selector: { matchLabels: { app: "cart" } } });
     const permissive = peerAuthentication("shop", { mtls: { mode: "PERMISSIVE" } });
-    expect(judgeStack(meshStrict, [namespace("shop"), partial]).violations).to.have.length(1);
-    expect(judgeStack(meshStrict, [namespace("shop"), permissive]).violations).to.have.length(1);
+    expect(judgeStack(fresh("mesh-strict"), [namespace("shop"), partial]).violations).to.have.length(1);
+    expect(judgeStack(fresh("mesh-strict"), [namespace("shop"), permissive]).violations).to.have.length(1);
   });
 
   it("mesh-strict: DISABLE is refused before it is applied, also for a port", () => {
-    expect(judge(meshStrict, peerAuthentication("shop", STRICT)).violations).to.deep.equal([]);
-    expect(judge(meshStrict, peerAuthentication("shop", { mtls: { mode: "DISABLE" } })).violations[0]).to.include(
-      "PeerAuthentication shop/default: found mtls DISABLE",
-    );
+    expect(judge(fresh("mesh-strict"), peerAuthentication("shop", STRICT)).violations).to.deep.equal([]);
+    expect(
+      judge(fresh("mesh-strict"), peerAuthentication("shop", { mtls: { mode: "DISABLE" } })).violations[0],
+    ).to.include("PeerAuthentication shop/default: found mtls DISABLE");
     const port = { ...STRICT, portLevelMtls: { 8080: { mode: "DISABLE" } } };
-    expect(judge(meshStrict, peerAuthentication("shop", port)).violations[0]).to.include("port 8080 DISABLE");
-    expect(judge(meshStrict, peerAuthentication("shop", { mtls: { mode: unknown.string } })).unknown).to.equal(
-      "spec.mtls.mode",
-    );
+    expect(judge(fresh("mesh-strict"), peerAuthentication("shop", port)).violations[0]).to.include("port 8080 DISABLE");
+    expect(
+      judge(fresh("mesh-strict"), peerAuthentication("shop", { mtls: { mode: unknown.string } })).unknown,
+    ).to.equal("spec.mtls.mode");
   });
 
   it("mtls-exception: owner and an end to come", () => {
@@ -147,41 +151,45 @@ describe("mutual TLS", () => {
       "kvmesh.io/exception-owner": "team-pay",
       "kvmesh.io/exception-expires": expires,
     });
-    expect(judge(mtlsException, peerAuthentication("shop", STRICT)).notApplicable).to.be.a("string");
+    expect(judge(fresh("mtls-exception"), peerAuthentication("shop", STRICT))).to.deep.equal({ violations: [] });
     expect(
-      judge(mtlsException, peerAuthentication("shop", permissive, annotated("9999-12-31"))).violations,
+      judge(fresh("mtls-exception"), peerAuthentication("shop", permissive, annotated("9999-12-31"))).violations,
     ).to.deep.equal([]);
-    expect(judge(mtlsException, peerAuthentication("shop", permissive)).violations[0]).to.include(
+    expect(judge(fresh("mtls-exception"), peerAuthentication("shop", permissive)).violations[0]).to.include(
       "without owner and end",
     );
     expect(
-      judge(mtlsException, peerAuthentication("shop", permissive, annotated("2020-01-01"))).violations[0],
+      judge(fresh("mtls-exception"), peerAuthentication("shop", permissive, annotated("2020-01-01"))).violations[0],
     ).to.include("ended on 2020-01-01");
     expect(
-      judge(mtlsException, peerAuthentication("shop", permissive, annotated("next week"))).violations[0],
+      judge(fresh("mtls-exception"), peerAuthentication("shop", permissive, annotated("next week"))).violations[0],
     ).to.include("no day");
-    expect(judge(mtlsException, peerAuthentication("shop", permissive, annotated(unknown.string))).unknown).to.include(
-      "expires",
-    );
+    expect(
+      judgeStack(fresh("mtls-exception"), [peerAuthentication("shop", permissive, annotated(unknown.string))]).unknown,
+    ).to.include("expires");
   });
 
   it("mtls-conflict: no DISABLE towards a STRICT server", () => {
     const off = { trafficPolicy: { tls: { mode: "DISABLE" } } };
     const strict = peerAuthentication("shop", STRICT);
-    expect(judgeStack(mtlsConflict, [destinationRule(off), strict]).violations[0]).to.include("tls mode DISABLE");
-    expect(judgeStack(mtlsConflict, [destinationRule(off)]).violations).to.deep.equal([]);
-    expect(judgeStack(mtlsConflict, [destinationRule({}), strict]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule(off), strict]).violations[0]).to.include(
+      "tls mode DISABLE",
+    );
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule(off)]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule({}), strict]).violations).to.deep.equal([]);
     const mutual = { trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } } };
-    expect(judgeStack(mtlsConflict, [destinationRule(mutual), strict]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule(mutual), strict]).violations).to.deep.equal([]);
     const subset = { subsets: [{ name: "v2", ...off }] };
-    expect(judgeStack(mtlsConflict, [destinationRule(subset), strict]).violations[0]).to.include("subset v2");
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule(subset), strict]).violations[0]).to.include("subset v2");
     const other = { ...off, host: "cart.elsewhere.svc.cluster.local" };
-    expect(judgeStack(mtlsConflict, [destinationRule(other), strict]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule(other), strict]).violations).to.deep.equal([]);
     expect(
-      judgeStack(mtlsConflict, [destinationRule({ ...off, host: "api.example.org" }), strict]).violations,
+      judgeStack(fresh("mtls-conflict"), [destinationRule({ ...off, host: "api.example.org" }), strict]).violations,
     ).to.deep.equal([]);
-    expect(judgeStack(mtlsConflict, [strict]).notApplicable).to.be.a("string");
-    expect(judgeStack(mtlsConflict, [destinationRule({ host: unknown.string }), strict]).unknown).to.equal("spec.host");
+    expect(judgeStack(fresh("mtls-conflict"), [strict]).notApplicable).to.be.a("string");
+    expect(judgeStack(fresh("mtls-conflict"), [destinationRule({ host: unknown.string }), strict]).unknown).to.equal(
+      "spec.host",
+    );
   });
 });
 
@@ -212,18 +220,22 @@ describe("routes", () => {
       { name: "v1", labels: { version: "v1" } },
       { name: "v2", labels: { version: "v2" } },
     ];
-    expect(judgeStack(routeSubset, [route, destinationRule({ subsets })]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("route-subset"), [route, destinationRule({ subsets })]).violations).to.deep.equal([]);
     const full = destinationRule({ host: "cart.shop.svc.cluster.local", subsets }, "istio-system");
-    expect(judgeStack(routeSubset, [route, full]).violations).to.deep.equal([]);
-    expect(judgeStack(routeSubset, [route]).violations).to.have.length(2);
-    expect(judgeStack(routeSubset, [route, destinationRule({ subsets }, "other")]).violations).to.have.length(2);
+    expect(judgeStack(fresh("route-subset"), [route, full]).violations).to.deep.equal([]);
+    expect(judgeStack(fresh("route-subset"), [route]).violations).to.have.length(2);
+    expect(judgeStack(fresh("route-subset"), [route, destinationRule({ subsets }, "other")]).violations).to.have.length(
+      2,
+    );
     expect(
-      judgeStack(routeSubset, [route, destinationRule({ subsets: subsets.slice(0, 1) })]).violations[0],
+      judgeStack(fresh("route-subset"), [route, destinationRule({ subsets: subsets.slice(0, 1) })]).violations[0],
     ).to.include("names subset v2 of cart.shop.svc.cluster.local");
     const bare = [subsets[0], { name: "v2" }];
-    expect(judgeStack(routeSubset, [route, destinationRule({ subsets: bare })]).violations[0]).to.include("no labels");
-    expect(judgeStack(routeSubset, [destinationRule({ subsets })]).notApplicable).to.be.a("string");
-    expect(judgeStack(routeSubset, [route, destinationRule({ subsets: unknown.array })]).unknown).to.equal(
+    expect(judgeStack(fresh("route-subset"), [route, destinationRule({ subsets: bare })]).violations[0]).to.include(
+      "no labels",
+    );
+    expect(judgeStack(fresh("route-subset"), [destinationRule({ subsets })]).notApplicable).to.be.a("string");
+    expect(judgeStack(fresh("route-subset"), [route, destinationRule({ subsets: unknown.array })]).unknown).to.equal(
       "spec.subsets",
     );
   });
@@ -234,9 +246,16 @@ describe("routes", () => {
       hosts: ["*"],
       tls,
     });
-    expect(judge(gatewayTls, gateway([server("HTTPS", { mode: "SIMPLE" })])).violations).to.deep.equal([]);
-    expect(judge(gatewayTls, gateway([server("HTTP", { httpsRedirect: true })])).violations).to.deep.equal([]);
-    expect(judge(gatewayTls, gateway([server("HTTP")])).violations[0]).to.include("found plain HTTP on port 80");
-    expect(judge(gatewayTls, gateway([server(unknown.string)])).unknown).to.match(/protocol$/);
+    expect(
+      judge(fresh("gateway-tls"), gateway([server("HTTPS", { mode: "SIMPLE", credentialName: "shop-tls" })]))
+        .violations,
+    ).to.deep.equal([]);
+    expect(judge(fresh("gateway-tls"), gateway([server("HTTP", { httpsRedirect: true })])).violations).to.deep.equal(
+      [],
+    );
+    expect(judge(fresh("gateway-tls"), gateway([server("HTTP")])).violations[0]).to.include(
+      "found plain HTTP on port 80",
+    );
+    expect(judge(fresh("gateway-tls"), gateway([server(unknown.string)])).unknown).to.match(/protocol$/);
   });
 });

@@ -4,10 +4,9 @@ import * as path from "node:path";
 import { setRun, findRule, runByEnvironment, type PolicyRun } from "../../policies/run";
 import { waiverJsonSchema } from "../../policies/waiver-schema";
 import { covers, NO_WAIVERS, readWaivers, reviewWaivers, waiverFor, type WaiverFile } from "../../policies/waivers";
-import { meshStrict } from "../../policies/mtls";
 import { readSaid, sayVerdict, type Said } from "../../policies/verdict";
 import { peerAuthentication } from "./fixtures";
-import { judge } from "./harness";
+import { fresh, judge } from "./harness";
 
 const now = new Date("2026-11-28T12:00:00Z");
 const read = (text: string): WaiverFile => readWaivers(text, { file: "waivers.yaml", now, rule: findRule });
@@ -137,10 +136,10 @@ describe("waivers", () => {
 
     it("the violation is still named, as waived, with owner, ticket and day", () => {
       const off = { mtls: { mode: "DISABLE" } };
-      const [waived] = judge(meshStrict, peerAuthentication("shop", off)).violations;
+      const [waived] = judge(fresh("mesh-strict"), peerAuthentication("shop", off)).violations;
       expect(readSaid(waived ?? "")).to.deep.include({ outcome: "waived", found: "mtls DISABLE" });
       expect(waived).to.include("waived: until 2027-01-31 by team-shop (SHOP-12): The old till");
-      const [other] = judge(meshStrict, peerAuthentication("pay", off)).violations;
+      const [other] = judge(fresh("mesh-strict"), peerAuthentication("pay", off)).violations;
       expect(readSaid(other ?? "")?.outcome).to.equal("fail");
     });
   });
