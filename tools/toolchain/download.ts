@@ -24,6 +24,8 @@ export class DownloadError extends Error {
   constructor(
     readonly kind: DownloadFailure,
     message: string,
+    /** Worth another try after so many milliseconds: what was cut off, or a server that is too busy. */
+    readonly retryAfterMs?: number,
   ) {
     super(message);
     this.name = "DownloadError";
@@ -35,9 +37,12 @@ export interface Limits {
   readonly connectMs: number;
   /** Between two pieces of the answer, milliseconds. */
   readonly idleMs: number;
+  /** The longest wait before another try, milliseconds; a server that wants a longer one is given up. */
+  readonly retryMs: number;
 }
 
-const limits: Limits = { connectMs: 3_000, idleMs: 30_000 };
+const limits: Limits = { connectMs: 3_000, idleMs: 30_000, retryMs: 30_000 };
+const TRIES = 3;
 
 /**
  * Fetches `download.url` to `target`, which appears only when its SHA-256 is the published one. Honours
@@ -52,10 +57,11 @@ export async function fetchVerified(download: Download, target: string, given: L
   const part = `${target}.part`;
   try {
     const name = path.posix.basename(new URL(download.url).pathname);
-    const wanted = findSum(await text(await get(download.sums, agent)), name);
+    const sums = await again(given, async () => text(await get(download.sums, agent)));
+    const wanted = findSum(sums, name);
     if (!wanted) throw new DownloadError("incomplete", `${download.sums} has no SHA-256 sum for ${name}`);
     await fs.promises.mkdir(path.dirname(target), { recursive: true });
-    const found = await save(await get(download.url, agent), part);
+    const found = await again(given, async () => save(await get(download.url, agent), part));
     if (found !== wanted) {
       throw new DownloadError(
         "wrong digest",
@@ -68,6 +74,28 @@ export async function fetchVerified(download: Download, target: string, given: L
     await agent.destroy();
   }
 }
+
+/** Does it up to three times while what went wrong may pass. */
+async function again<T>({ retryMs }: Limits, work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const wait = error instanceof DownloadError ? error.retryAfterMs : undefined;
+      if (wait === undefined || wait > retryMs || tries === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+/** Retry-After as RFC 9110 has it, seconds or a date, in milliseconds from now. */
+export function retryAfter(value: string | null, now: number): number {
+  if (value !== null && /^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const at = value === null ? NaN : Date.parse(value);
+  return Number.isNaN(at) ? 1_000 : Math.max(0, at - now);
+}
+
+const TOO_BUSY = [429, 502, 503, 504];
 
 /** The sum for a file name in the text of a sums file; a file with nothing but one sum counts for every name. */
 export function findSum(sums: string, name: string): string | undefined {
@@ -93,7 +121,10 @@ async function get(url: string, dispatcher: EnvHttpProxyAgent): Promise<Response
   }
   if (!response.ok || !response.body) {
     await response.body?.cancel();
-    throw new DownloadError("incomplete", `${url} answers ${response.status} ${response.statusText}`.trimEnd());
+    const wait = TOO_BUSY.includes(response.status)
+      ? retryAfter(response.headers.get("retry-after"), Date.now())
+      : undefined;
+    throw new DownloadError("incomplete", `${url} answers ${response.status} ${response.statusText}`.trimEnd(), wait);
   }
   return response;
 }
@@ -102,7 +133,7 @@ async function text(response: Response): Promise<string> {
   try {
     return await response.text();
   } catch (error) {
-    throw new DownloadError("incomplete", `${response.url} broke off: ${reason(error)}`);
+    throw new DownloadError("incomplete", `${response.url} broke off: ${reason(error)}`, 0);
   }
 }
 
@@ -119,7 +150,7 @@ async function save(response: Response, file: string): Promise<string> {
     // A body shorter than its Content-Length ends in an error of the stream.
     await pipeline(Readable.fromWeb(response.body!), hashing, fs.createWriteStream(file));
   } catch (error) {
-    throw new DownloadError("incomplete", `${response.url} broke off: ${reason(error)}`);
+    throw new DownloadError("incomplete", `${response.url} broke off: ${reason(error)}`, 0);
   }
   return hash.digest("hex");
 }

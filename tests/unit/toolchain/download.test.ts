@@ -5,11 +5,11 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "chai";
-import { DownloadError, fetchVerified, findSum } from "../../../tools/toolchain/download";
+import { DownloadError, fetchVerified, findSum, retryAfter } from "../../../tools/toolchain/download";
 
 const content = Buffer.alloc(200_000, "kvmesh ");
 const sum = createHash("sha256").update(content).digest("hex");
-const limits = { connectMs: 300, idleMs: 500 };
+const limits = { connectMs: 300, idleMs: 500, retryMs: 2_000 };
 
 describe("toolchain: findSum", () => {
   const other = "b".repeat(64);
@@ -32,6 +32,17 @@ describe("toolchain: findSum", () => {
     expect(findSum(`${"a".repeat(128)}  b.tgz\n`, "b.tgz")).to.equal(undefined);
     expect(findSum("<html>not found</html>", "b.tgz")).to.equal(undefined);
     expect(findSum("", "b.tgz")).to.equal(undefined);
+  });
+});
+
+describe("toolchain: retryAfter", () => {
+  it("reads seconds and dates, and takes a second for anything else", () => {
+    const now = Date.parse("2026-11-28T10:00:00Z");
+    expect(retryAfter("120", now)).to.equal(120_000);
+    expect(retryAfter("Sat, 28 Nov 2026 10:00:05 GMT", now)).to.equal(5_000);
+    expect(retryAfter("Sat, 28 Nov 2026 09:00:00 GMT", now)).to.equal(0);
+    expect(retryAfter("soon", now)).to.equal(1_000);
+    expect(retryAfter(null, now)).to.equal(1_000);
   });
 });
 
