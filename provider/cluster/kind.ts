@@ -40,7 +40,7 @@ export const clusterKind: Kind<ClusterInputs, ClusterOutputs> = {
       timeoutSeconds: "record",
     }),
 
-  refuses: refuseConfigChange,
+  refuses: (olds, news) => refuseConfigChange(olds, news) ?? refuseAllOthers(olds, news),
 
   async create(ctx, inputs) {
     clusterGoesOn(inputs.owner);
@@ -103,6 +103,16 @@ function refuseConfigChange(olds: State, news: ClusterInputs): string | undefine
   return (
     `cluster ${news.owner.cluster}: its configuration can't be changed on a running cluster yet, changed: ${paths.join(", ")}. ` +
     "Set it back, or make a new cluster: `pulumi destroy` takes this one down with its data"
+  );
+}
+
+/** Nodes join through a declared control plane: where none of those that are there stays declared, nobody could let the new ones in. */
+function refuseAllOthers(olds: State, news: ClusterInputs): string | undefined {
+  const before = olds.controlPlanes.map(({ name }) => name);
+  if (!isWhole(olds) || news.controlPlanes.some(({ name }) => before.includes(name))) return undefined;
+  return (
+    `cluster ${news.owner.cluster}: none of its control planes (${before.join(", ")}) is declared any more, so the new ones could not join. ` +
+    "Declare the new ones beside one of those first; take it out in a second `pulumi up`"
   );
 }
 

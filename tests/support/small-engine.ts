@@ -3,17 +3,20 @@ import type { Transport } from "../../provider/transport/transport";
 import { testContext } from "./context";
 
 export interface Declared {
-  readonly kind: AnyKind;
+  /** Token of its kind. */
+  readonly type: string;
   readonly name: string;
   /** `of` gives another resource's outputs; it must be among `after`. */
   readonly inputs: (of: (name: string) => Readonly<Record<string, unknown>>) => Record<string, unknown>;
   /** Names of resources that come first, and are deleted later. */
   readonly after: readonly string[];
+  /** Names of resources that come first, without being depended on. */
+  readonly awaits?: readonly string[];
 }
 
 interface Resource {
   readonly name: string;
-  readonly kind: AnyKind;
+  readonly type: string;
   readonly id: string;
   readonly state: Record<string, unknown>;
   readonly after: readonly string[];
@@ -40,7 +43,11 @@ export class SmallEngine {
   private readonly resources = new Map<string, Resource>();
   private killed = false;
 
-  constructor(private readonly transport: Transport) {}
+  /** `load`: the kinds of a new process, for each run: what a plugin keeps in memory dies with it. */
+  constructor(
+    private readonly transport: Transport,
+    private readonly load: () => readonly AnyKind[],
+  ) {}
 
   /** The run ends as by SIGKILL: no handler comes to its end, and nothing that it did since is in state. */
   kill(): void {
@@ -49,10 +56,12 @@ export class SmallEngine {
 
   async up(declared: readonly Declared[]): Promise<Outcome> {
     this.killed = false;
-    const run = new Run(this.transport, this.resources, () => this.killed);
+    const run = this.run(false);
     const wanted = new Map(declared.map((one) => [one.name, one]));
     await run.inOrder(
-      declared.map(({ name, after }) => ({ name, after: after.filter((other) => wanted.has(other)) })),
+      declared.map(({ name, after, awaits = [] }) => ({
+        ...{ name, after: [...after, ...awaits].filter((other) => wanted.has(other)) },
+      })),
       (name) => run.step(wanted.get(name)!),
     );
     const kept = new Set(declared.map(keyOf));
@@ -64,10 +73,15 @@ export class SmallEngine {
   /** `names`: as with --target; default everything. */
   async destroy(names?: readonly string[]): Promise<Outcome> {
     this.killed = false;
-    const run = new Run(this.transport, this.resources, () => this.killed);
+    const run = this.run(true);
     const keys = [...this.resources].filter(([, { name }]) => names?.includes(name) ?? true).map(([key]) => key);
     await this.deleteAll(run, keys);
     return run;
+  }
+
+  private run(onlyDeletes: boolean): Run {
+    const kinds = new Map(this.load().map((kind) => [kind.token, kind]));
+    return new Run(this.transport, kinds, this.resources, onlyDeletes, () => this.killed);
   }
 
   private deleteAll(run: Run, keys: readonly string[]): Promise<void> {
@@ -80,8 +94,8 @@ export class SmallEngine {
   }
 }
 
-function keyOf({ kind, name }: Pick<Declared, "kind" | "name">): string {
-  return `${kind.token}::${name}`;
+function keyOf({ type, name }: Pick<Declared, "type" | "name">): string {
+  return `${type}::${name}`;
 }
 
 class Run implements Outcome {
@@ -91,7 +105,9 @@ class Run implements Outcome {
 
   constructor(
     private readonly transport: Transport,
+    private readonly kinds: ReadonlyMap<string, AnyKind>,
     private readonly resources: Map<string, Resource>,
+    private readonly onlyDeletes: boolean,
     private readonly isKilled: () => boolean,
   ) {}
 
@@ -120,7 +136,8 @@ class Run implements Outcome {
   }
 
   async step(declared: Declared): Promise<void> {
-    const { kind, name, after } = declared;
+    const { type, name, after } = declared;
+    const kind = this.kinds.get(type)!;
     const old = this.resources.get(keyOf(declared));
     // The newest of a name: the one that this run has made or kept.
     const stateOf = (other: string) => [...this.resources.values()].filter((one) => one.name === other).at(-1)!.state;
@@ -129,14 +146,14 @@ class Run implements Outcome {
       throw new Error(`${name}: ${failures.map((one) => `${one.property} ${one.reason}`).join("; ")}`);
     if (old === undefined) {
       this.operations.set(name, "create");
-      return this.make(name, kind, inputs, after);
+      return this.make(declared, inputs);
     }
     const changes = kind.diff(old.state, inputs);
     const refused = changes.length > 0 ? kind.refuses?.(old.state, inputs) : undefined;
     if (refused !== undefined) throw new UserError(refused);
     if (changes.some((change) => change.effect === "replace")) {
       await this.remove(keyOf(declared), "replace");
-      return this.make(name, kind, inputs, after);
+      return this.make(declared, inputs);
     }
     if (changes.length === 0 && !old.incomplete) {
       this.operations.set(name, "same");
@@ -148,42 +165,39 @@ class Run implements Outcome {
       this.resources.set(keyOf(declared), { ...old, state: { ...old.state, ...inputs }, after });
       return;
     }
-    await this.keep(name, kind, inputs, after, old.id, async (context) => ({
+    await this.keep(declared, inputs, old.id, async (context) => ({
       id: old.id,
       outputs: await kind.update(context, old.id, old.state, inputs),
     }));
   }
 
   async remove(key: string, operation: Operation): Promise<void> {
-    const { kind, name, id, state } = this.resources.get(key)!;
-    this.operations.set(operation === "delete" ? key : name, operation);
-    await kind.delete(this.context(name), id, state);
+    const { type, name, id, state } = this.resources.get(key)!;
+    this.operations.set(operation === "delete" ? `old ${name}` : name, operation);
+    await this.kinds.get(type)!.delete(this.context(name), id, state);
     if (!this.isKilled()) this.resources.delete(key);
   }
 
-  private make(name: string, kind: AnyKind, inputs: Record<string, unknown>, after: readonly string[]): Promise<void> {
-    return this.keep(name, kind, inputs, after, name, (context) => kind.create(context, inputs));
+  private make(declared: Declared, inputs: Record<string, unknown>): Promise<void> {
+    const kind = this.kinds.get(declared.type)!;
+    return this.keep(declared, inputs, declared.name, (context) => kind.create(context, inputs));
   }
 
   private async keep(
-    name: string,
-    kind: AnyKind,
+    { name, type, after }: Declared,
     inputs: Record<string, unknown>,
-    after: readonly string[],
     knownId: string,
     call: (context: Context) => Promise<{ readonly id: string; readonly outputs: object }>,
   ): Promise<void> {
+    const record = (id: string, outputs: object, incomplete: boolean): void => {
+      const state = { ...inputs, ...outputs };
+      if (!this.isKilled()) this.resources.set(keyOf({ type, name }), { name, type, id, state, after, incomplete });
+    };
     try {
       const { id, outputs } = await call(this.context(name));
-      if (this.isKilled()) return;
-      const made = { name, kind, id, state: { ...inputs, ...outputs }, after, incomplete: false };
-      this.resources.set(keyOf(made), made);
+      record(id, outputs, false);
     } catch (error) {
-      if (error instanceof PartialError && !this.isKilled()) {
-        const state = { ...inputs, ...error.outputs };
-        const half = { name, kind, id: error.id || knownId, state, after, incomplete: true };
-        this.resources.set(keyOf(half), half);
-      }
+      if (error instanceof PartialError) record(error.id || knownId, error.outputs, true);
       throw error;
     }
   }
@@ -191,6 +205,6 @@ class Run implements Outcome {
   private context(name: string): Context {
     const context = testContext(this.transport, name);
     const say = (message: string): void => void this.said.push(`${name}: ${message}`);
-    return { ...context, deadline: Date.now() + 120_000, progress: say, warn: say };
+    return { ...context, onlyDeletes: this.onlyDeletes, deadline: Date.now() + 120_000, progress: say, warn: say };
   }
 }

@@ -313,6 +313,17 @@ describe("cluster: handler", () => {
     expect(clusterKind.diff(inputs as never, news).map((change) => change.effect)).to.deep.equal(["record"]);
   });
 
+  it("refuses to plan control planes that have none in common with those that are there: nobody could let them in", () => {
+    const others = ["cp-7", "cp-8"].map((name) => ({ ...inputs.controlPlanes[0]!, name }));
+    expect(clusterKind.refuses?.(made, { ...inputs, controlPlanes: others })).to.match(
+      /none of its control planes \(cp-0.*\) is declared any more.*beside one of those first/,
+    );
+    const beside = [...others, inputs.controlPlanes[0]!];
+    expect(clusterKind.refuses?.(made, { ...inputs, controlPlanes: beside })).to.equal(undefined);
+    // Before it was founded, nobody is there to let anybody in.
+    expect(clusterKind.refuses?.(inputs as never, { ...inputs, controlPlanes: others })).to.equal(undefined);
+  });
+
   it("refuses another version of a running cluster", async () => {
     const machine = new LocalMachine();
     const error = await failure(

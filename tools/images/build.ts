@@ -16,6 +16,8 @@ export interface BuildOptions {
   /** A Debian 13 root, which the packet filter tools of some images are taken from (needs root, for its own ldd). */
   readonly rootfs: string;
   readonly report: Report;
+  /** Default: all, those of the mesh too. */
+  readonly images?: readonly ImageRecipe[];
 }
 
 export interface BuiltImage {
@@ -28,9 +30,9 @@ export interface BuiltImage {
  * Makes the images of a cluster with its mesh for a place that can't pull them, from the tools of the toolchain.
  * Kept in `<cache>/images` by content: a second call is done when the tools are there.
  */
-export async function buildImages({ rootfs, report }: BuildOptions): Promise<BuiltImage[]> {
+export async function buildImages({ rootfs, report, images = imageRecipes }: BuildOptions): Promise<BuiltImage[]> {
   if (process.arch !== "x64") throw new Error(`images are made for x64 only, this is ${process.arch}`);
-  const names = [...new Set(imageRecipes.flatMap((image) => Object.keys(image.tools) as ToolName[]))];
+  const names = [...new Set(images.flatMap((image) => Object.keys(image.tools) as ToolName[]))];
   const tools = await findTools(names, report);
   const files: Record<string, string> = {};
   const sums: Record<string, string> = {};
@@ -43,10 +45,10 @@ export async function buildImages({ rootfs, report }: BuildOptions): Promise<Bui
   return withLock(path.join(dir, "lock"), waiting, async () => {
     const network = await networkLayer(rootfs, dir);
     try {
-      const istio = await istioModule(report);
+      const istio = images.some((image) => image.istioFiles) ? await istioModule(report) : "";
       const built: BuiltImage[] = [];
-      for (const [index, image] of imageRecipes.entries()) {
-        const what = `image ${image.ref} (${index + 1} of ${imageRecipes.length})`;
+      for (const [index, image] of images.entries()) {
+        const what = `image ${image.ref} (${index + 1} of ${images.length})`;
         const tar = await withProgress(report, what, () => one(image, files, sums, network, istio, dir));
         built.push({ ref: image.ref, tar });
       }

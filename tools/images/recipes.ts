@@ -61,3 +61,6 @@ export const imageRecipes: readonly ImageRecipe[] = [
   },
   single("localhost/kvmesh/echo", "1", "echo"),
 ];
+
+/** Of a cluster without a mesh. */
+export const clusterImages: readonly ImageRecipe[] = imageRecipes.filter(({ ref }) => !/istio|kvmesh/.test(ref));

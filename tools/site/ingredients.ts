@@ -1,4 +1,4 @@
-import { buildImages, istioCharts } from "../images";
+import { buildImages, imageRecipes, istioCharts, type ImageRecipe } from "../images";
 import { ensureTools } from "../toolchain";
 import type { Report } from "./types";
 
@@ -11,9 +11,13 @@ export interface Ingredients {
 }
 
 /** @param rootfs a Debian root of the node, which some images take packet filter tools from */
-export async function nodeIngredients(rootfs: string, report: Report): Promise<Ingredients> {
+export async function nodeIngredients(
+  rootfs: string,
+  report: Report,
+  recipes: readonly ImageRecipe[] = imageRecipes,
+): Promise<Ingredients> {
   const binaries = await ensureTools(["kubeadm", "kubelet", "kubectl"], report);
-  const images = await buildImages({ rootfs, report });
+  const images = await buildImages({ rootfs, report, images: recipes });
   return { binaries, images: images.map((image) => image.tar) };
 }
 

@@ -1,15 +1,19 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { cacheDir, scriptsDir } from "./cache";
+import type { ImageRecipe } from "../images";
 import { nodeIngredients } from "./ingredients";
 import { ensureRoot, key, nodeRecipe, once } from "./roots";
 import { run } from "./run";
 import type { Report } from "./types";
 
-/** The node root with Kubernetes in it: kubeadm, kubelet and kubectl in /usr/bin, and every image in containerd's store. */
-export async function ensureNodeRoot(report: Report): Promise<string> {
+/**
+ * The node root with Kubernetes in it: kubeadm, kubelet and kubectl in /usr/bin, and images in containerd's store; default: every
+ * image, those of the mesh too.
+ */
+export async function ensureNodeRoot(report: Report, recipes?: readonly ImageRecipe[]): Promise<string> {
   const debian = await ensureRoot(nodeRecipe, report);
-  const { binaries, images } = await nodeIngredients(debian, report);
+  const { binaries, images } = await nodeIngredients(debian, report, recipes);
   const script = path.join(scriptsDir(), "import-images.sh");
   const id = key(
     path.basename(debian),

@@ -163,6 +163,19 @@ func (s *server) discovery(w http.ResponseWriter, path string) bool {
 		write(w, 200, object{"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 		return true
 	}
+	if path == "/openapi/v3" {
+		paths := object{}
+		for _, r := range resources {
+			gv := strings.TrimPrefix(base(r), "/")
+			paths[gv] = object{"serverRelativeURL": "/openapi/v3/" + gv}
+		}
+		write(w, 200, object{"paths": paths})
+		return true
+	}
+	if gv, ok := strings.CutPrefix(path, "/openapi/v3/"); ok {
+		write(w, 200, object{"openapi": "3.0.0", "info": object{"title": "simulated", "version": kubernetesVersion}, "paths": parameters("/" + gv)})
+		return true
+	}
 	list := []object{}
 	for _, r := range resources {
 		if path != "/api/"+r.apiVersion() && path != "/apis/"+r.apiVersion() {
@@ -182,6 +195,32 @@ func (s *server) discovery(w http.ResponseWriter, path string) bool {
 	version := strings.TrimPrefix(strings.TrimPrefix(path, "/apis/"), "/api/")
 	write(w, 200, object{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": list})
 	return true
+}
+
+func base(r resource) string {
+	if r.group == "" {
+		return "/api/" + r.version
+	}
+	return "/apis/" + r.group + "/" + r.version
+}
+
+// What kubectl looks for before it creates something: that the server itself validates fields.
+func parameters(groupVersion string) object {
+	paths := object{}
+	for _, r := range resources {
+		if base(r) != groupVersion {
+			continue
+		}
+		gvk := object{"group": r.group, "version": r.version, "kind": r.kind}
+		one := []object{{"name": "fieldValidation", "in": "query"}}
+		where := groupVersion + "/" + r.name + "/{name}"
+		if r.namespaced {
+			where = groupVersion + "/namespaces/{namespace}/" + r.name + "/{name}"
+		}
+		operation := object{"parameters": one, "responses": object{}, "x-kubernetes-group-version-kind": gvk}
+		paths[where] = object{"patch": operation}
+	}
+	return paths
 }
 
 func route(path string) (kind resource, namespace, name, sub string, ok bool) {
