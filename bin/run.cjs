@@ -39,6 +39,56 @@ function packagesAreStale() {
   );
 }
 
+/** Runs `work` while no other process prepares this checkout. */
+function alone(work) {
+  const lock = path.join(root, ".kvmesh", "preparing");
+  const own = `${lock}.${process.pid}`;
+  try {
+    fs.mkdirSync(path.dirname(lock), { recursive: true });
+    fs.writeFileSync(own, String(process.pid));
+  } catch {
+    return work(); // where nothing can be written, nothing can be prepared: the step itself says why
+  }
+  let held = false;
+  process.on("exit", () => {
+    for (const file of [own, ...(held ? [lock] : [])]) fs.rmSync(file, { force: true });
+  });
+  for (let told = false; !held;) {
+    try {
+      fs.linkSync(own, lock); // whole or not at all
+      held = true;
+    } catch (error) {
+      if (error.code !== "EEXIST") return work(); // a file system without links
+      const holder = Number(readOr(lock, process.pid));
+      if (!isRunning(holder)) fs.rmSync(lock, { force: true });
+      else if (!told && holder !== process.pid) {
+        told = true;
+        process.stderr.write(`kvmesh: process ${holder} is installing or compiling here; waiting\n`);
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    }
+  }
+  work();
+  held = false;
+  fs.rmSync(lock, { force: true });
+}
+
+function readOr(file, otherwise) {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch {
+    return otherwise;
+  }
+}
+
+function isRunning(pid) {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
 // ">=20.19": npm only warns of it.
 const oldest = require("../package.json").engines.node.replace(">=", "");
 const [found, needed] = [process.versions.node, oldest].map((version) => version.split(".").map(Number));
@@ -50,12 +100,18 @@ if (!process.env.HOME) process.env.HOME = os.userInfo().homedir;
 const [program, ...args] = process.argv.slice(2);
 if (!program) fail("usage: node bin/run.cjs PROGRAM [ARGS…], e.g. tools/quickstart/cli", USAGE);
 
-if (packagesAreStale()) {
-  step("installing npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+const rooms = [...new Set([...ALL, "command", "report", "tools", program.split("/")[0]])];
+if (packagesAreStale() || staleSource(rooms)) {
+  // Of two first runs the second waits, and finds all done.
+  alone(() => {
+    if (packagesAreStale()) {
+      step("installing npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    }
+    if (staleSource(rooms)) {
+      step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
+    }
+  });
 }
-const rooms = [...ALL, "command", "report", "tools", program.split("/")[0]];
-if (staleSource([...new Set(rooms)]))
-  step("compiling", process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
 
 const compiled = path.join(root, "dist", `${program}.js`);
 if (!fs.existsSync(compiled)) fail(`there is no program ${program}; package.json has them, under scripts`, USAGE);

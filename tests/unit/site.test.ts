@@ -1,5 +1,8 @@
 import { expect } from "chai";
+import * as fs from "node:fs";
 import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
 import * as fc from "fast-check";
 import { decide, type Machine } from "../../tools/site/choose";
 import { freePort, networkXml, sshdConfig } from "../../tools/site/hardware";
@@ -7,6 +10,7 @@ import { withoutComment } from "../../tools/site/keys";
 import { verdict } from "../../tools/site/kvm-probe";
 import { freeSubnet, parseRange, siteNetwork } from "../../tools/site/network";
 import { findSha512 } from "../../tools/site/official-image";
+import { removeOwnPolicy } from "../../tools/site/packages";
 import { dataDir } from "../../tools/site/paths";
 import { identify, isAlive, parseStat } from "../../tools/site/processes";
 import { run } from "../../tools/site/run";
@@ -166,6 +170,24 @@ describe("the site's processes and keys", () => {
   it("is kept in KVMESH_DATA, else below XDG_DATA_HOME", () => {
     expect(dataDir({ KVMESH_DATA: "/a", XDG_DATA_HOME: "/b" })).to.equal("/a");
     expect(dataDir({ XDG_DATA_HOME: "/b" })).to.equal("/b/kvmesh");
+  });
+});
+
+describe("the switch for services of packages", () => {
+  it("is taken away where a killed run left it, and left where it is another's", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "kvmesh-policy-"));
+    const file = path.join(folder, "policy-rc.d");
+    try {
+      removeOwnPolicy(file);
+      fs.writeFileSync(file, "#!/bin/sh\nexit 101\n");
+      removeOwnPolicy(file);
+      expect(fs.existsSync(file)).to.equal(true);
+      fs.writeFileSync(file, "#!/bin/sh\n# kvmesh: there while it installs openssh-server\nexit 101\n");
+      removeOwnPolicy(file);
+      expect(fs.existsSync(file)).to.equal(false);
+    } finally {
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

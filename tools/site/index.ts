@@ -2,7 +2,7 @@
 import { chooseSite } from "./choose";
 import { emulatedDown, emulatedHostUp, emulatedParts, emulatedUp } from "./emulated";
 import { hardwareDown, hardwareParts, hardwareUp } from "./hardware";
-import { emulatedNeeds, ensurePackages } from "./packages";
+import { emulatedNeeds, ensurePackages, removeOwnPolicy } from "./packages";
 import { locked, readState } from "./state";
 import { type HostOnly, type Report, type Site, SiteError, type SiteOptions, type SiteStatus } from "./types";
 
@@ -42,6 +42,7 @@ async function chosenKind(report: Report, options: SiteOptions): Promise<"kvm" |
 export async function siteDown(report: Report): Promise<void> {
   await locked(report, async () => {
     const state = readState();
+    removeOwnPolicy();
     if (!state) {
       report("no site is up");
       return;

@@ -73,7 +73,14 @@ export async function ensurePackages(
   return names;
 }
 
+/** Debian's switch for services that a package brings; it is there only while this installs one. */
 const POLICY = "/usr/sbin/policy-rc.d";
+const OURS = "#!/bin/sh\n# kvmesh: there while it installs openssh-server\nexit 101\n";
+
+/** Takes away the switch that a killed run has left: no package's service would ever start again. */
+export function removeOwnPolicy(file = POLICY): void {
+  if (fs.existsSync(file) && fs.readFileSync(file, "utf8") === OURS) fs.rmSync(file);
+}
 
 /**
  * The SSH server's program, for a server of the site's own on loopback. Where it was not installed before, the package's own
@@ -81,13 +88,13 @@ const POLICY = "/usr/sbin/policy-rc.d";
  */
 export async function installOpensshServer(report: Report, options: SiteOptions): Promise<void> {
   if (fs.existsSync("/usr/sbin/sshd")) return;
-  const ours = !fs.existsSync(POLICY);
-  if (ours) fs.writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  removeOwnPolicy();
+  if (!fs.existsSync(POLICY)) fs.writeFileSync(POLICY, OURS, { mode: 0o755 });
   try {
     const purpose = "lets the program reach this host as any other; on loopback only, its own service stays off";
     await ensurePackages([{ command: "sshd", package: "openssh-server", purpose }], report, options);
     await run("systemctl", ["disable", "ssh.service", "ssh.socket"], { allowFailure: true }).catch(() => undefined);
   } finally {
-    if (ours) fs.rmSync(POLICY);
+    removeOwnPolicy();
   }
 }
