@@ -8,13 +8,22 @@ import { removeStrayKubeconfigs } from "../../provider/sdk";
 export function requireKubeconfig(kubeconfig: pulumi.Output<string>, clusterName: string): pulumi.Output<string> {
   return kubeconfig.apply((text: string | undefined) => {
     if (text) {
-      process.once("exit", () => {
-        removeStrayKubeconfigs(text);
-      });
+      removeWhenDone(text);
       return text;
     }
     throw new pulumi.RunError(
       `cluster ${clusterName} has no kubeconfig: it was not founded. Run \`pulumi up\` again; nothing is ever put into another cluster instead`,
     );
   });
+}
+
+const made = new Set<string>();
+
+function removeWhenDone(kubeconfig: string): void {
+  if (made.size === 0) {
+    process.once("exit", () => {
+      for (const one of made) removeStrayKubeconfigs(one);
+    });
+  }
+  made.add(kubeconfig);
 }
