@@ -25,9 +25,9 @@ export const EXIT = {
   ok: 0,
   /** A mandatory rule is violated. */
   blocked: 1,
-  /** Wrong arguments, or input that can't be read: there is no report. */
+  /** Wrong arguments: there is no report. */
   usage: 2,
-  /** Pulumi failed, and not for a rule. */
+  /** Pulumi failed, and not for a rule; or input can't be read, and there is no report. */
   failed: 3,
   /** The run did not end well: interrupted, killed, or its log is cut off. There is no verdict. */
   broken: 4,

@@ -1,6 +1,6 @@
 export type Environment = "production" | "staging" | "development";
 
-/** `mandatory` blocks the run, `advisory` is shown. A rule is never off: staging may lower a level, not hide a rule. */
+/** `mandatory` blocks the run, `advisory` is shown. Staging may lower a level, not hide a rule. */
 export type Level = "mandatory" | "advisory";
 export type Severity = "low" | "medium" | "high" | "critical";
 
