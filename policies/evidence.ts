@@ -85,7 +85,8 @@ function tooOld(proof: Judged, now: Date): string | undefined {
   const age = (now.getTime() - Date.parse(taken)) / 1000;
   if (age <= most) return undefined;
   const days = (seconds: number): number => Math.floor(seconds / 86_400);
-  return `the evidence is ${days(age)} days old; it may be ${days(most)} days old: \`pulumi up\` measures again`;
+  const old = Number.isNaN(age) ? `dated "${taken}"` : `${days(age)} days old`;
+  return `the evidence is ${old}; it may be ${days(most)} days old: \`pulumi up\` measures again`;
 }
 
 export const etcdFsync = stackPolicy(

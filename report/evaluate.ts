@@ -143,7 +143,7 @@ function weakness({ urn, machine, tooOld, ageDays, limitDays, takenAt, digestHol
   const subject = `evidence of ${machine}`;
   if (!digestHolds) return [{ urn, subject, reason: "the digest is not the record's: one of them was changed" }];
   if (!tooOld) return [];
-  const age = ageDays < 0 ? `dated ${takenAt}` : `${ageDays} days old`;
+  const age = ageDays < 0 ? `dated "${takenAt}"` : `${ageDays} days old`;
   return [
     { urn, subject, reason: `the evidence is ${age}; it may be ${limitDays} days old: \`pulumi up\` measures again` },
   ];
