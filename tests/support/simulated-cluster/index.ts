@@ -131,10 +131,15 @@ export class SimulatedCluster {
   }
 
   context(options: RunOptions = {}): ReturnType<typeof testContext> {
+    const stopped = aborted(options.signal);
+    stopped.catch(() => undefined);
     const transport: Transport = {
       script: (at, script, run) => {
         run?.signal?.throwIfAborted();
-        return Promise.race([this.at(at).script(at, script, run), aborted(run?.signal)]);
+        return Promise.race([
+          this.at(at).script(at, script, run),
+          ...(run?.signal === options.signal ? [stopped] : []),
+        ]);
       },
       writeFile: (at, name, content, mode) => this.at(at).writeFile(at, name, content, mode),
       upload: () => Promise.reject(new Error("nothing is uploaded")),

@@ -285,7 +285,7 @@ export function runTool({ tool, state, node, root, args, stdin }: Call): Answer 
     const fault = state.faults[`${node} ${verb}`];
     if (joined.startsWith("token create")) {
       const token = change((state) => {
-        const made = `abcd${String(10 + state.tokensMade++)}.0123456789abcdef`;
+        const made = `${100_000 + state.tokensMade++}.0123456789abcdef`;
         state.tokens.push(made);
         return made;
       });
