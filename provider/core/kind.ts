@@ -66,6 +66,9 @@ export interface Seen<I extends object, O extends object> {
   readonly secretInputs?: readonly (keyof I & string)[];
 }
 
+/** What an update may do to an output. */
+type Lasting = "stable" | "volatile" | "optional";
+
 /**
  * One kind of resource. I: inputs, O: outputs (what is in state beside the inputs).
  * check and diff are pure: no connection, no clock, no file outside the checkout.
@@ -77,9 +80,10 @@ export interface Kind<I extends object, O extends object> {
   readonly secretOutputs?: readonly (keyof O & string)[];
   /**
    * Every output, and whether an update can change it. A preview shows all of a new resource's outputs as unknown, and the
-   * `volatile` ones of an update; without this table it guesses that an update changes none.
+   * `volatile` ones of an update; without this table it guesses that an update changes none. A state without a `stable`
+   * one is of a create that never finished; `optional` ones are as stable, but not every resource of the kind has them.
    */
-  readonly outputs?: Readonly<Record<keyof O & string, "stable" | "volatile">>;
+  readonly outputs?: Readonly<Record<keyof O & string, Lasting>>;
   /** The inputs' schema, for the package schema; check validates with it. */
   readonly args?: z.ZodType;
   /** Validates and fills in defaults. Values may be UNKNOWN where the typed resource takes an Input. */
@@ -105,7 +109,7 @@ export interface Kind<I extends object, O extends object> {
 
 /** A kind whose inputs and outputs are its own business: what the dispatcher handles. */
 export type AnyKind = Omit<Kind<Record<string, unknown>, Record<string, unknown>>, "outputs"> & {
-  readonly outputs?: Readonly<Record<string, "stable" | "volatile">>;
+  readonly outputs?: Readonly<Record<string, Lasting>>;
 };
 
 /** Forgets a kind's types at the registry; its own check makes sure that handlers get what they ask for. */

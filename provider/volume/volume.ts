@@ -15,7 +15,7 @@ import { thinDisks } from "./thin";
 export const volumeKind: Kind<VolumeInputs, VolumeOutputs> = {
   token: "kvmesh:index:Volume",
   args: volumeArgs,
-  outputs: { path: "stable", extentBytes: "stable" },
+  outputs: { path: "stable", extentBytes: "optional" },
   // The new one has the same path.
   deleteBeforeReplace: true,
   check: checkVolume,

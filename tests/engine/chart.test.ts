@@ -26,7 +26,7 @@ describe("the plugin under the real engine: Chart", () => {
     project = new EngineProject({
       program: `
         const { chartFolders } = require(${JSON.stringify(path.join(checkout, "dist/components/mesh/charts"))});
-        const chart = chartFolders({ repository: "http://127.0.0.1:${port}" }, "${version}");
+        const chart = chartFolders("mesh test", { repository: "http://127.0.0.1:${port}" }, "${version}");
         exports.folder = chart("base", "base", {});`,
     });
   });
