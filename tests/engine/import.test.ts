@@ -117,7 +117,7 @@ describe("pulumi import on a simulated host", () => {
     const plan = await lost.preview();
     expect(plan.code, plan.text).to.equal(0);
     // The tenancy, the check from inside and the evidence: nothing on the host.
-    expect(changesIn(plan), plan.text).to.deep.equal({ create: 3, same: 9 });
+    expect(changesIn(plan), plan.text).to.deep.equal({ create: 4, same: 9 });
     expect(
       stepsOf(plan, node)
         .filter(({ op }) => op !== "same")
