@@ -142,6 +142,7 @@ export function objectsPolicy(
   options: PolicyOptions = {},
 ): KvmeshPolicy {
   const said = new Set<string>();
+  const unknown = new Set<string>();
   function* news(items: Iterable<Item>): Iterable<Item> {
     for (const item of items) {
       const key = "found" in item ? `${item.subject} ${item.found}` : undefined;
@@ -155,16 +156,25 @@ export function objectsPolicy(
     try {
       yield* news(judge(seen.flatMap(objectsOf), context));
     } catch (error) {
-      // It is said once, at the end.
       if (!isUnknownError(error)) throw error;
+      // Of another object it was said when that one was shown. Of this one, judging it alone says it.
+      try {
+        for (const item of judge([resource], context)) yield* news([item]);
+      } catch (own) {
+        if (isUnknownError(own)) unknown.add(own.message);
+        throw own;
+      }
     }
   };
   function* atTheEnd(resources: readonly Judged[], context: Context): Iterable<Item> {
     try {
       yield* news(judge(resources, context));
+    } catch (error) {
+      if (!isUnknownError(error) || !unknown.has(error.message)) throw error;
     } finally {
       // The same process may serve the update after the preview.
       said.clear();
+      unknown.clear();
     }
   }
   return bothPolicy(

@@ -157,6 +157,41 @@ describe("policy pack and report with the real CLI", function () {
     });
   });
 
+  it("a chart whose cluster isn't known is no pass for the rules that it could break, and a waived violation does not block", async () => {
+    const chart = `
+class Chart extends pulumi.ComponentResource {
+  constructor(name) { super("kubernetes:helm.sh/v4:Chart", name, {}); }
+}
+new Chart("shop");
+`;
+    const file = path.join(project.folder, "waivers.yaml");
+    const expires = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+    const waiver = {
+      ...{ rule: "node-dedicated-cpu", resource: "Domain web-1", owner: "team-web", ticket: "WEB-1", expires },
+      reason: "The host with more cores is delivered next week.",
+    };
+    fs.writeFileSync(file, JSON.stringify({ version: 1, waivers: [waiver] }));
+    project.setProgram(program("[]") + chart);
+    result = await runWithReport({
+      kind: "preview",
+      stack: project.stack,
+      cwd: project.folder,
+      env: { ...project.env, KVMESH_WAIVERS: file },
+      args: ["--non-interactive", "--color=never"],
+    });
+    expect(result.exitCode).to.equal(0);
+    expect(rule("node-dedicated-cpu").status).to.equal("waived");
+    // Nothing else of the stack is a gateway; the chart may hold one.
+    for (const id of ["gateway-tls", "canary-weights", "objects-seen"]) {
+      expect(rule(id).status, id).to.equal("not-evaluated");
+      expect(
+        rule(id).gaps.map(({ subject }) => subject),
+        id,
+      ).to.deep.equal(["Chart shop"]);
+    }
+    expect(rule("node-min-vcpus").status).to.equal("pass");
+  });
+
   it("a rule that the pack's configuration turns off is shown as not evaluated", async () => {
     result = await preview(program("[]"), { "node-dedicated-cpu": "disabled" });
     expect(result.exitCode).to.equal(0);

@@ -127,10 +127,13 @@ describe("ways around the pack", () => {
       });
     }
 
-    it("a value that isn't known is said once, at the end", () => {
+    it("a value that isn't known is said once, of the object that has it", () => {
       const policy = fresh("mtls-conflict");
       const later = destinationRule({ host: unknown.string });
-      expect(judge(policy, later).unknown).to.equal(undefined);
+      expect(judge(policy, strict).unknown).to.equal(undefined);
+      expect(judge(policy, later).unknown).to.equal("spec.host");
+      expect(judge(policy, { ...strict, name: "second" }).unknown).to.equal(undefined);
+      expect(judgeStack(policy, [later]).unknown).to.equal(undefined);
       expect(judgeStack(policy, [later]).unknown).to.equal("spec.host");
     });
   });
