@@ -39,6 +39,11 @@ class PeerAuthentication extends pulumi.ComponentResource {
 new PeerAuthentication("shop-peers", {
   metadata: { name: "default", namespace: "shop" }, spec: { mtls: { mode: key.publicKey.apply(() => "STRICT") } },
 });
+class DestinationRule extends pulumi.ComponentResource {
+  constructor(name, args) { super("kubernetes:networking.istio.io/v1:DestinationRule", name, args); }
+}
+new DestinationRule("cart-subsets", { metadata: { name: "cart", namespace: "shop" }, spec: { host: "cart", subsets: [
+  { name: "v1", labels: { version: "v1" } }, { name: "v2", labels: { version: "v2" } } ] } });
 new VirtualService("cart", { metadata: { name: "cart", namespace: "shop" }, spec: { http: [{ route: [
   { destination: { host: "cart", subset: "v1" }, weight: 90 },
   { destination: { host: "cart", subset: "v2" }, weight: ${weight} } ] }] } });
