@@ -3,7 +3,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { KubernetesCluster } from "./components/cluster";
 import { MeshLayer } from "./components/mesh";
-import { NodeLayer, PlacementError, placedMachines } from "./components/nodes";
+import { NodeLayer, PlacementError, remembered } from "./components/nodes";
 import { ConfigError, formatProblem, parseStack, rawConfig, refuseUnfitProduction, type StackSpec } from "./config";
 import { Provider } from "./provider/sdk";
 import { staleness, today } from "./rules/versions";
@@ -13,13 +13,13 @@ export = async (): Promise<Record<string, unknown>> => {
   try {
     const spec = readSpec();
     if (!pulumi.runtime.isDryRun()) refuseUnfitProduction(spec, pulumi.getStack());
-    return compose(spec, await placedMachines(spec.hosts));
+    return compose(spec, await remembered(spec.hosts));
   } catch (error) {
     throw explained(error);
   }
 };
 
-function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachines>>): Record<string, unknown> {
+function compose(spec: StackSpec, memory: Awaited<ReturnType<typeof remembered>>): Record<string, unknown> {
   const { clusterName, timeouts, mesh } = spec;
   const owner = {
     project: pulumi.getProject(),
@@ -37,7 +37,7 @@ function compose(spec: StackSpec, placed: Awaited<ReturnType<typeof placedMachin
   });
   let routed: (done: unknown) => void = () => {};
   const afterwards = new Promise((resolve) => (routed = resolve));
-  const machines = new NodeLayer(clusterName, { ...spec, owner, placed, afterwards }, { providers: { kvmesh } });
+  const machines = new NodeLayer(clusterName, { ...spec, ...memory, owner, afterwards }, { providers: { kvmesh } });
   const cluster = new KubernetesCluster(
     clusterName,
     { clusterName, owner, spec: spec.kubernetes, nodes: machines.nodes, timeouts },

@@ -18,6 +18,17 @@ export interface ReadyNode {
   readonly host?: string;
   /** Changes when the machine is another one: what was installed on it is then made anew. */
   readonly identity: pulumi.Input<string>;
+  /** Its turn to change, with all nodes of its pool; absent: it changes at once. */
+  readonly rollout?: {
+    /** It is in the cluster, and waits for its turn. */
+    changes(name: string): boolean;
+    /** Declares what ends its turn, once it is in the cluster. */
+    readyOf(
+      name: string,
+      args: { readonly identity: pulumi.Input<string>; readonly timeoutSeconds: number },
+      opts: pulumi.CustomResourceOptions,
+    ): pulumi.Resource;
+  };
   /** What must be there before anything is installed on the node. */
   readonly ready: readonly pulumi.Resource[];
 }

@@ -14,6 +14,8 @@ import { preflightKind } from "./evidence/preflight";
 import { machineKind } from "./machine/kind";
 import { networkKind } from "./network/network";
 import { nodeRuntimeKind } from "./noderuntime/kind";
+import { nodeReadyKind } from "./rollout/ready";
+import { nodeTurnKind } from "./rollout/turn";
 import { tenancyKind } from "./tenancy/tenancy";
 import { volumeKind } from "./volume/volume";
 
@@ -34,5 +36,7 @@ export const kinds: readonly AnyKind[] = [
   anyKind(clusterKind),
   anyKind(clusterNodeKind),
   anyKind(clusterReadyKind),
+  anyKind(nodeTurnKind),
+  anyKind(nodeReadyKind),
   anyKind(chartKind),
 ];

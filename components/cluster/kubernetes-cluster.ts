@@ -51,7 +51,8 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     this.cluster = this.founded(
       name,
       planes,
-      planes.map((node) => runtimes.get(node)!),
+      // A control plane that waits for its turn is in the cluster already: to wait for it here would be to wait for oneself.
+      planes.filter((node) => node.rollout?.changes(node.name) !== true).map((node) => runtimes.get(node)!),
       args,
     );
     const waysIn = planes.map((node) => ({ name: node.name, endpoint: node.endpoint }));
@@ -80,6 +81,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       inside,
       { parent: this },
     );
+    // A node's turn to change ends when it is Ready again, for which it needs the network.
+    for (const [i, node] of nodes.entries()) {
+      const ending = { identity: node.identity, timeoutSeconds: Math.ceil(args.timeouts.rollout / 1000) };
+      node.rollout?.readyOf(node.name, ending, { parent: this, dependsOn: [members[i]!, network.daemonSet] });
+    }
     const ready = new ClusterReady(
       name,
       {

@@ -31,6 +31,7 @@ import { macOf, metaData, networkConfig, userData } from "./cloud-init";
 import { dataDisks, mountScript, type DataDisk } from "./data-disk";
 import { measurements, measurementSettings } from "./evidence";
 import type { Placement } from "./placement";
+import { afterTurn } from "./pool-rollout";
 
 export interface CarvedMachineArgs {
   readonly owner: OwnerArgs;
@@ -50,6 +51,9 @@ export interface CarvedMachineArgs {
   readonly authorizedKeys: readonly string[];
   readonly timeouts: TimeoutsSpec;
   readonly evidence: EvidenceSpec;
+  /** Resolves when it is this machine's turn to be touched. */
+  readonly turn: Promise<unknown>;
+  readonly rollout?: ReadyNode["rollout"];
   /** What must not wait for measurements that are due. */
   readonly afterwards: Promise<unknown>;
   /** Through it the machine is drained before a restart; none: it is the first control plane itself. */
@@ -80,7 +84,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
               cpus: placement.cpus,
               facts: { file: host.factsFile, cpus: host.facts.cpus.length },
             },
-            { parent: this, dependsOn: [...args.ground] },
+            { parent: this, dependsOn: afterTurn(args.turn, ...args.ground) },
           );
     const system = this.systemDisk(name, args, protect);
     const data = dataDisks(name, pool, args.index);
@@ -137,7 +141,11 @@ export class CarvedMachine extends pulumi.ComponentResource {
             ? { when: "needed", endpoint, drain: { controlPlane: args.firstControlPlane ?? endpoint, node: name } }
             : undefined,
       },
-      { parent: this, protect, dependsOn: [lease, args.nat, ...args.ground].filter((needed) => needed !== undefined) },
+      {
+        parent: this,
+        protect,
+        dependsOn: afterTurn(args.turn, lease, args.nat, ...args.ground),
+      },
     );
     const machine = new Machine(
       name,
@@ -192,6 +200,7 @@ export class CarvedMachine extends pulumi.ComponentResource {
       nodeAddress: args.address,
       host: host.name,
       identity: domain.uuid,
+      rollout: args.rollout,
       ready: [machine, preflight],
     };
     this.registerOutputs({ host: host.name, address: args.address, cpus: placement.cpus, uuid: domain.uuid });
@@ -212,23 +221,20 @@ export class CarvedMachine extends pulumi.ComponentResource {
     const { path } = new Volume(
       name,
       { host: host.endpoint, owner, ...place, capacityBytes: pool.disk, ...image },
-      { parent: this, protect, dependsOn: [...args.ground] },
+      { parent: this, protect, dependsOn: afterTurn(args.turn, ...args.ground) },
     );
     return diskOf(pool, path, place.format, { target });
   }
 
-  private volumeOf(
-    spec: DataDisk,
-    { host, owner, pool, ground }: CarvedMachineArgs,
-    protect: boolean,
-  ): Pick<DiskArgs, "path" | "format"> {
+  private volumeOf(spec: DataDisk, args: CarvedMachineArgs, protect: boolean): Pick<DiskArgs, "path" | "format"> {
+    const { host, owner, pool } = args;
     // The parser refuses a disk without size or devices.
     const { fullName, onDestroy, size = 0 } = spec;
     const place = placeOf(pool, host, fullName, spec.format);
     const { path } = new Volume(
       fullName,
       { host: host.endpoint, owner, ...place, capacityBytes: size, onDestroy },
-      { parent: this, protect, dependsOn: [...ground] },
+      { parent: this, protect, dependsOn: afterTurn(args.turn, ...args.ground) },
     );
     return { path, format: place.format };
   }
@@ -237,13 +243,14 @@ export class CarvedMachine extends pulumi.ComponentResource {
     resource: string,
     wanted: Pick<BlockDeviceArgs, "machine" | "disk" | "minBytes" | "base" | "baseFormat">,
     { id, serial }: DeviceSpec,
-    { host, owner, ground }: CarvedMachineArgs,
+    args: CarvedMachineArgs,
     protect: boolean,
   ): BlockDevice {
+    const { host, owner } = args;
     return new BlockDevice(
       resource,
       { host: host.endpoint, owner, ...wanted, device: id, serial },
-      { parent: this, protect, dependsOn: [...ground] },
+      { parent: this, protect, dependsOn: afterTurn(args.turn, ...args.ground) },
     );
   }
 }

@@ -3,6 +3,7 @@ import type { EvidenceSpec, ExistingMachineSpec, ExistingPoolSpec, TimeoutsSpec 
 import { Machine, type Evidence, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { measurements, measurementSettings } from "./evidence";
+import { afterTurn } from "./pool-rollout";
 
 export interface ExistingMachineArgs {
   readonly owner: OwnerArgs;
@@ -10,6 +11,9 @@ export interface ExistingMachineArgs {
   readonly machine: ExistingMachineSpec;
   readonly timeouts: TimeoutsSpec;
   readonly evidence: EvidenceSpec;
+  /** Resolves when it is this machine's turn to be touched. */
+  readonly turn: Promise<unknown>;
+  readonly rollout?: ReadyNode["rollout"];
   /** What must not wait for measurements that are due. */
   readonly afterwards: Promise<unknown>;
 }
@@ -36,7 +40,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
         country: spec.location.country,
         bootTimeoutSeconds: timeouts.boot / 1000,
       },
-      { parent: this },
+      { parent: this, dependsOn: afterTurn(args.turn) },
     );
     const { preflight, evidence } = measurements(
       name,
@@ -66,6 +70,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       nodeAddress: spec.nodeAddress,
       // A reinstalled machine has other host keys; whoever changes the pinned key says so.
       identity: spec.endpoint.hostKey,
+      rollout: args.rollout,
       ready: [machine, preflight],
     };
     this.registerOutputs({ address: spec.nodeAddress });

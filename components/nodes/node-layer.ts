@@ -1,23 +1,27 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { HostSpec, ImageSpec, NetworkSpec, PoolSpec, StackSpec } from "../../config/spec";
 import { formatCpuSet } from "../../config/units";
-import { Image, Network, Tenancy, type EndpointArgs, type Evidence, type OwnerArgs } from "../../provider/sdk";
+import { Image, Network, Tenancy, type ControlPlaneArgs, type Evidence, type OwnerArgs } from "../../provider/sdk";
 import type { ReadyNode } from "../ready-node";
 import { CarvedMachine } from "./carved-machine";
 import { summarizeEvidence, type EvidenceSummary } from "./evidence";
 import { ExistingMachine } from "./existing-machine";
 import { HostPreparation } from "./host-preparation";
 import { machineRequests, nodeName } from "./machine-requests";
+import { PoolRollout, type PoolRolloutArgs } from "./pool-rollout";
+import { revisionOf, rolledOutFrom, type RolledOut } from "./rollout";
 import { place, type Placed, type Placement } from "./placement";
 import { checkThinPools } from "./thin-pools";
 
 export type NodeLayerArgs = Pick<
   StackSpec,
-  "ssh" | "timeouts" | "evidence" | "hosts" | "image" | "network" | "pools"
+  "ssh" | "timeouts" | "evidence" | "hosts" | "image" | "network" | "pools" | "kubernetes"
 > & {
   readonly owner: OwnerArgs;
   /** What the state has already; those machines stay where they are. */
   readonly placed: readonly Placed[];
+  /** How far the state's nodes are rolled out; default: there are none. */
+  readonly rolledOut?: RolledOut;
   /** Resolves when what must not wait for a measurement that is due is done; default: at once. */
   readonly afterwards?: Promise<unknown>;
 };
@@ -63,18 +67,46 @@ export class NodeLayer extends pulumi.ComponentResource {
     const made = new Map<PoolSpec, { node: ReadyNode; summary: NodeSummary }[]>(args.pools.map((pool) => [pool, []]));
     const evidence: Record<string, pulumi.Output<EvidenceSummary>> = {};
     const { afterwards = Promise.resolve() } = args;
-    let firstControlPlane: EndpointArgs | undefined;
+    const controlPlanes: ControlPlaneArgs[] = [];
+    let known: (planes: readonly ControlPlaneArgs[]) => void = () => {};
+    const waysIn = pulumi.output(new Promise<readonly ControlPlaneArgs[]>((resolve) => (known = resolve)));
+    const rolloutOf = (pools: readonly PoolSpec[], after?: PoolRollout): PoolRollout =>
+      new PoolRollout(
+        {
+          owner: args.owner,
+          what: `pool ${pools.map(({ name }) => name).join(", ")}`,
+          nodes: pools.flatMap((pool) => revisionsOf(pool, args, placements)),
+          // Two control planes of three are no majority.
+          maxUnavailable: after === undefined ? 1 : pools[0]!.maxUnavailable,
+          controlPlanes: waysIn,
+          rolledOut: args.rolledOut ?? rolledOutFrom({}),
+          after,
+        },
+        this,
+      );
+    const planesRollout = rolloutOf(args.pools.filter(({ role }) => role === "control-plane"));
     for (const pool of controlPlanesFirst(args.pools)) {
       const add = (node: ReadyNode, proof: Evidence, place: Omit<NodeSummary, keyof ReturnType<typeof summarize>>) => {
-        if (node.role === "control-plane") firstControlPlane ??= node.endpoint;
+        if (node.role === "control-plane") controlPlanes.push({ name: node.name, endpoint: node.endpoint });
         made.get(pool)!.push({ node, summary: { ...summarize(node), ...place } });
         evidence[node.name] = summarizeEvidence(proof);
       };
+      const rollout = pool.role === "control-plane" ? planesRollout : rolloutOf([pool], planesRollout);
+      const turnOf = (node: string): Promise<unknown> => rollout.turnOf(node);
       if (pool.source === "machines") {
         for (const machine of pool.machines) {
           const { node, evidence: proof } = new ExistingMachine(
             machine.name,
-            { owner: args.owner, pool, machine, timeouts: args.timeouts, evidence: args.evidence, afterwards },
+            {
+              owner: args.owner,
+              pool,
+              machine,
+              timeouts: args.timeouts,
+              evidence: args.evidence,
+              afterwards,
+              turn: turnOf(machine.name),
+              rollout,
+            },
             { parent: this },
           );
           add(node, proof, { location: locationText(machine.location) });
@@ -103,13 +135,16 @@ export class NodeLayer extends pulumi.ComponentResource {
             timeouts: args.timeouts,
             evidence: args.evidence,
             afterwards,
-            firstControlPlane,
+            turn: turnOf(node),
+            rollout,
+            firstControlPlane: controlPlanes[0]?.endpoint,
           },
           { parent: this },
         );
         add(machine.node, machine.evidence, { location: locationText(host.location), ...placeText(placement) });
       }
     }
+    known(controlPlanes);
     const inOrder = [...made.values()].flat();
     this.nodes = inOrder.map(({ node }) => node);
     this.summary = inOrder.map(({ summary }) => summary);
@@ -164,6 +199,34 @@ export class NodeLayer extends pulumi.ComponentResource {
       { parent: this, dependsOn: ground },
     );
   }
+}
+
+/** What each node of a pool is drained for when it changes. */
+function revisionsOf(
+  pool: PoolSpec,
+  { owner, image, hosts, kubernetes: { endpoint } }: NodeLayerArgs,
+  placements: ReadonlyMap<string, Placement>,
+): PoolRolloutArgs["nodes"] {
+  const kubelet = (address: string | undefined) => [pool.taints, address, `${endpoint.host}:${endpoint.port}`];
+  if (pool.source === "machines") {
+    return pool.machines.map(({ name, endpoint: { hostKey }, nodeAddress }) => ({
+      name,
+      revision: revisionOf({ machine: hostKey, kubelet: kubelet(nodeAddress) }),
+    }));
+  }
+  return Array.from({ length: pool.count }, (_, index) => {
+    const name = nodeName(owner.cluster, pool, index);
+    const host = hosts.find((one) => one.name === placements.get(name)?.host);
+    return {
+      name,
+      revision: revisionOf({
+        image: [image?.digest, image?.format],
+        machine: [host?.endpoint.hostKey, host?.accelerator, host?.storage, pool.storage, pool.diskDevices?.[index]],
+        ...(pool.restart === "needed" ? { size: [pool.vcpus, pool.memory, pool.cpu, host?.hugepages] } : {}),
+        kubelet: kubelet(pool.addresses[index]),
+      }),
+    };
+  });
 }
 
 /** All others may be drained through the first one, so that it must be declared before them. */

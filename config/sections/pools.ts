@@ -23,6 +23,13 @@ function parseTaint(text: string) {
 
 const common = {
   role: z.enum(["control-plane", "worker"]),
+  maxUnavailable: field
+    .count(
+      "workers of the pool that may be out at once for a change; control planes always change one at a time ([rolling-changes.md](rolling-changes.md))",
+      1,
+      5000,
+    )
+    .default(1),
   labels: field.labels.meta({ description: "Kubernetes node labels" }).default({}),
   maxFsync: field
     .duration(
@@ -178,8 +185,8 @@ export function complete(
       nodeAddress: nodeAddress ?? endpoint.address,
       hypervisors: hypervisors ?? (rest.plan === "metal" ? ["none"] : ["kvm"]),
     }));
-  const { role, labels, taints, maxFsync } = given;
-  return { name, source: "machines", role, labels, taints, maxFsync, dataFolder, machines };
+  const { role, labels, taints, maxFsync, maxUnavailable } = given;
+  return { name, source: "machines", role, labels, taints, maxFsync, maxUnavailable, dataFolder, machines };
 }
 
 /** Addresses of the control planes, in the order of their nodes. */

@@ -262,3 +262,40 @@ export class ClusterReady extends pulumi.CustomResource {
     super("kvmesh:index:ClusterReady", name, { ...args }, opts);
   }
 }
+
+interface RolloutArgs {
+  readonly owner: OwnerArgs;
+  /** Node name. */
+  readonly name: string;
+  /** Any of them that answers is asked. */
+  readonly controlPlanes: pulumi.Input<readonly ControlPlaneArgs[]>;
+  /** What of the declaration a node is drained for, by part: a short digest each. */
+  readonly revision: Readonly<Record<string, string>>;
+}
+
+export interface NodeTurnArgs extends RolloutArgs {
+  /** Names of all nodes of the pool. */
+  readonly pool: readonly string[];
+  /** Nodes of the pool that may be out at once, this one among them. */
+  readonly maxUnavailable: number;
+}
+
+/** The beginning of a node's change; refused where the pool has no node to spare. */
+export class NodeTurn extends pulumi.CustomResource {
+  constructor(name: string, args: NodeTurnArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:NodeTurn", name, { ...args }, opts);
+  }
+}
+
+export interface NodeReadyArgs extends RolloutArgs {
+  /** For the node to become Ready; default 600. */
+  readonly timeoutSeconds?: number;
+  readonly identity?: pulumi.Input<string>;
+}
+
+/** The end of a node's change: there once the node is Ready and takes workloads. */
+export class NodeReady extends pulumi.CustomResource {
+  constructor(name: string, args: NodeReadyArgs, opts?: pulumi.CustomResourceOptions) {
+    super("kvmesh:index:NodeReady", name, { ...args }, opts);
+  }
+}

@@ -177,6 +177,7 @@ describe("NodeLayer", function () {
     const ofMachine = resources.filter(({ name }) => name === "metal-1").map(({ type }) => type);
     expect(ofMachine).to.have.members([
       "kvmesh:nodes:ExistingMachine",
+      "kvmesh:index:NodeTurn",
       "kvmesh:index:Machine",
       "kvmesh:index:Preflight",
       "kvmesh:index:Evidence",

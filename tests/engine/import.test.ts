@@ -116,13 +116,13 @@ describe("pulumi import on a simulated host", () => {
     expect(imported.code, imported.text).to.equal(0);
     const plan = await lost.preview();
     expect(plan.code, plan.text).to.equal(0);
-    // The tenancy, the check from inside, the preflight and the evidence: nothing on the host.
-    expect(changesIn(plan), plan.text).to.deep.equal({ create: 4, same: 9 });
+    // The tenancy, the turn, the check from inside, preflight and evidence: nothing on the host.
+    expect(changesIn(plan), plan.text).to.deep.equal({ create: 5, same: 9 });
     expect(
       stepsOf(plan, node)
         .filter(({ op }) => op !== "same")
         .map(({ type }) => type),
-    ).to.have.members(["kvmesh:index:Machine", "kvmesh:index:Preflight", "kvmesh:index:Evidence"]);
+    ).to.have.members(["NodeTurn", "Machine", "Preflight", "Evidence"].map((kind) => `kvmesh:index:${kind}`));
   });
 
   it("of a machine that is not ours: it is in state, and nothing touches it", async () => {

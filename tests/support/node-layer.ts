@@ -28,7 +28,7 @@ const record = {
   ],
 };
 
-const outputs = {
+export const machineOutputs = {
   "kvmesh:index:HostKey": { privateKey: "PRIVATE", publicKey: exampleHostKey() },
   "kvmesh:index:Image": { path: "/var/lib/kvmesh/base.qcow2" },
   "kvmesh:index:Volume": { path: "/var/lib/kvmesh/disk.qcow2" },
@@ -44,6 +44,6 @@ export async function declared(spec: StackSpec): Promise<{ layer: NodeLayer; res
   let layer: NodeLayer | undefined;
   const resources = await recordResources(() => {
     layer = new NodeLayer(spec.clusterName, { ...spec, owner, placed: [] });
-  }, outputs);
+  }, machineOutputs);
   return { layer: layer!, resources };
 }
