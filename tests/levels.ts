@@ -84,6 +84,13 @@ export const testLevels: readonly Level[] = [
     timeoutMs: 900_000,
   },
   {
+    name: "cluster",
+    what: "real kubeadm, etcd and kubelets on machines in namespaces: three control planes by `pulumi up`",
+    files: ["tests/lab/machines.test.js", "tests/lab/cluster-ha.test.js"],
+    timeoutMs: 900_000,
+    environment: engine,
+  },
+  {
     name: "mesh",
     what: "real kube-apiserver, istiod and Envoy in network namespaces; real kubeadm on our configuration; a virtual IP's ARP",
     files: ["tests/lab/mesh*.test.js", "tests/lab/kubeadm-config.test.js", "tests/lab/virtual-ip.test.js"],

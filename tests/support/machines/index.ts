@@ -13,6 +13,7 @@ import { removeCgroups, type Recorder, type RunningMachine } from "../../../tool
 import { chooseSubnet, ip, ownAddress, removeLink, type Subnet } from "../../../tools/site/network";
 import { siteDir } from "../../../tools/site/paths";
 import { end, identify, isAlive, type ProcessRecord } from "../../../tools/site/processes";
+import { run } from "../../../tools/site/run";
 import { waitForSsh, writeSshFiles } from "../../../tools/site/ssh";
 import type { Report, SiteEndpoint } from "../../../tools/site/types";
 import { guard, UNTIL_THIS_ENDS } from "../guard";
@@ -160,6 +161,11 @@ export class LabMachines {
     // All at once: the second of them must not see the first one gone.
     for (const one of records) if (isAlive(one)) process.kill(one.pid, "SIGKILL");
     for (const one of records) await end(one);
+    // The kernel takes a namespace's cables away when it comes to it; what comes up next has one of the same name.
+    for (const name of names) {
+      const gone = ["--target", String(this.network.init.pid), "--net", "ip", "link", "delete", name];
+      await run("nsenter", gone, { allowFailure: true });
+    }
   }
 
   /** The machine is another one now: nothing of its disks is left, and it has a new host key. */
