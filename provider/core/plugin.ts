@@ -268,11 +268,25 @@ function checked(inputs: Properties, secrets: Iterable<string>, failures: readon
     failures.map(({ property, reason }) => {
       const failure = new rpc.CheckFailure();
       failure.setProperty(property);
-      failure.setReason(reason);
+      failure.setReason(withoutSecrets(reason, property, inputs, secrets));
       return failure;
     }),
   );
   return response;
+}
+
+/** What is wrong with a secret, without what it is. */
+function withoutSecrets(reason: string, property: string, inputs: Properties, secrets: Iterable<string>): string {
+  const [top = ""] = property.split(/[.[]/);
+  if (![...secrets].includes(top)) return reason;
+  const hidden = reason.replace(/, found [^]*$/, ", found a secret, which is not shown");
+  return leaves(inputs[top]).reduce((text, value) => text.replaceAll(value, "(secret)"), hidden);
+}
+
+/** Texts in a value that are long enough to say something. */
+function leaves(value: unknown): readonly string[] {
+  if (typeof value === "string") return value.length > 3 ? [value] : [];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(leaves) : [];
 }
 
 /**
