@@ -15,7 +15,7 @@ const PROCESSES = Math.min(4, 2 * os.availableParallelism());
 /**
  * Random changes of the control planes and random faults, against a model: a majority is never taken away, no member stays that nobody
  * declared, the cluster is founded once, what was acknowledged is there, and a second `up` is empty. etcd is real; kubeadm, kubelet and API
- * server are simulated, and held to the real ones by cluster-contract.test.ts.
+ * server are simulated. No contract test compares the simulation with the real ones yet.
  */
 (isRoot ? describe : describe.skip)(
   `random membership changes and faults${isRoot ? "" : " (needs root on Linux)"}`,

@@ -1,5 +1,5 @@
 // A node without containers: kubeadm, the kubelet and the API server, simulated around a real etcd. What they do to etcd, to files and to
-// the API's objects is what the real ones do, as far as kvmesh looks at it; tests/lab/cluster-contract.test.ts runs on both.
+// the API's objects is what the real ones do, as far as kvmesh looks at it. No contract test runs on both yet.
 // Called by its name (kubeadm, kubelet) or with "apiserver" as its first argument.
 package main
 
