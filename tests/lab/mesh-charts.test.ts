@@ -9,7 +9,8 @@ import { EngineProject } from "../support/engine";
 import { meshSpec } from "../support/mesh-spec";
 
 /** A mesh with every value that we ever set: two replicas, no sampling, upstream Envoy's settings. */
-const fullest = meshSpec({ replicas: 2, gatewayReplicas: 2, traceSampling: 0, ...hardwareSettings(true) });
+const { istiodValues, gatewayValues } = hardwareSettings(true);
+const fullest = meshSpec({ replicas: 2, gatewayReplicas: 2, traceSampling: 0, istiodValues, gatewayValues });
 
 /** Parts of values.yaml that hold whatever Kubernetes or Istio takes. */
 const open = new Set(["env", "meshConfig", "podDisruptionBudget", "resources", "topologySpreadConstraints"]);

@@ -101,6 +101,7 @@ describe("parseStack", () => {
       labels: {},
       taints: [],
       maxFsync: 10,
+      maxUnavailable: 1,
       dataFolder: "/var/lib/etcd",
       machines: [
         {
