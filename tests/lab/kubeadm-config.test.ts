@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { expect } from "chai";
 import { joinConfig } from "../../components/cluster/kubeadm-config";
 import { completeJoin } from "../../provider/clusternode/credentials";
+import { versions } from "../../tools/toolchain";
 import { foundingConfig, kubeadmSettings } from "../support/cluster-spec";
 
 /** What we write, judged by the real kubeadm: its decoder is strict, so a misplaced or misspelt field fails here. */
@@ -24,14 +25,17 @@ describe("kubeadm configuration, real kubeadm", () => {
   for (const api of ["v1beta4", "v1beta3"] as const) {
     // kubeadm refuses to make old clusters, but decodes their API: the version is the only thing changed.
     const settings = kubeadmSettings({
-      version: api === "v1beta4" ? "1.34.2" : "1.30.0",
+      version: api === "v1beta4" ? versions.kubernetes : "1.30.0",
       scheduleOnControlPlanes: true,
       kubelet: { maxPods: 50, runtimeRequestTimeout: "15m0s" },
       kubeProxy: { mode: "nftables", conntrack: { maxPerCore: 0 } },
     });
 
     it(`takes the ${api} init configuration`, () => {
-      const text = foundingConfig(settings, node).replace("kubernetesVersion: v1.30.0", "kubernetesVersion: v1.34.2");
+      const text = foundingConfig(settings, node).replace(
+        "kubernetesVersion: v1.30.0",
+        `kubernetesVersion: v${versions.kubernetes}`,
+      );
       expect(text).to.contain(`kubeadm.k8s.io/${api}`);
       expect(validate(text)).to.match(/^0 ok/);
     });
@@ -58,8 +62,7 @@ describe("kubeadm configuration, real kubeadm", () => {
   }
 
   it("refuses a field that no version has", () => {
-    expect(validate(foundingConfig(kubeadmSettings({ kubelet: { noSuchField: 1 } }), node))).to.match(
-      /^1 .*noSuchField/s,
-    );
+    const settings = kubeadmSettings({ version: versions.kubernetes, kubelet: { noSuchField: 1 } });
+    expect(validate(foundingConfig(settings, node))).to.match(/^1 .*noSuchField/s);
   });
 });

@@ -1,12 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { imageRecipes } from "../images";
+import { imageTools } from "../images";
 import { cacheDir } from "../site/cache";
 import { hostRecipe, nodeRecipe, rootPath } from "../site/roots";
 import type { SiteKind } from "../site/types";
 import times from "../toolchain/build-times.json";
 import { fromCache, fromPath, platform } from "../toolchain/ensure";
-import { recipe, type Recipe, type ToolName } from "../toolchain/recipes";
+import type { Recipe } from "../toolchain/recipe";
+import { recipe, type ToolName } from "../toolchain/recipes";
 import type { Origin } from "./network";
 
 /** Where a tool of the run comes from. "missing": nobody has it yet. */
@@ -38,11 +39,7 @@ const forPulumi: readonly ToolName[] = [
 
 /** What the quickstart uses on a site of this kind ("none": for its offline preview), and what of it is here. */
 export async function planFor(kind: SiteKind | "none"): Promise<Plan> {
-  const inMachines: readonly ToolName[] = [
-    "kubeadm",
-    "kubelet",
-    ...imageRecipes.flatMap(({ tools }) => Object.keys(tools) as ToolName[]),
-  ];
+  const inMachines: readonly ToolName[] = ["kubeadm", "kubelet", ...imageTools];
   const names = [...new Set([...forPulumi, ...(kind === "emulated" ? inMachines : [])])];
   const found = await Promise.all(names.map(planned));
   // An official CLI brings its language host along.

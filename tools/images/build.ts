@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { cacheDir, findTools, withProgress, type Report, type ToolName } from "../toolchain";
+import { cacheDir, findTools, versions, withProgress, type Report, type ToolName, type Versions } from "../toolchain";
 import { withLock } from "../toolchain/lock";
 import { parents, skeleton, writeImage, type Layer } from "./archive";
 import { istioModule } from "./istio-module";
@@ -18,6 +18,8 @@ export interface BuildOptions {
   readonly report: Report;
   /** Default: all, those of the mesh too. */
   readonly images?: readonly ImageRecipe[];
+  /** Of the tools in `images`, where they are another Kubernetes' than the quickstart's. */
+  readonly versions?: Versions;
 }
 
 export interface BuiltImage {
@@ -26,14 +28,22 @@ export interface BuiltImage {
   readonly tar: string;
 }
 
+/** The tools that are in the images. */
+export const imageTools = [...new Set(imageRecipes().flatMap((image) => Object.keys(image.tools) as ToolName[]))];
+
 /**
  * Makes the images of a cluster with its mesh for a place that can't pull them, from the tools of the toolchain.
  * Kept in `<cache>/images` by content: a second call is done when the tools are there.
  */
-export async function buildImages({ rootfs, report, images = imageRecipes }: BuildOptions): Promise<BuiltImage[]> {
+export async function buildImages({
+  rootfs,
+  report,
+  versions: given = versions,
+  images = imageRecipes(given),
+}: BuildOptions): Promise<BuiltImage[]> {
   if (process.arch !== "x64") throw new Error(`images are made for x64 only, this is ${process.arch}`);
   const names = [...new Set(images.flatMap((image) => Object.keys(image.tools) as ToolName[]))];
-  const tools = await findTools(names, report);
+  const tools = await findTools(names, report, given);
   const files: Record<string, string> = {};
   const sums: Record<string, string> = {};
   for (const name of names) {

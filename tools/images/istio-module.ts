@@ -7,8 +7,9 @@ import { findGo } from "../toolchain/go";
 
 /** The sources of Istio that its tools are built from, read-only, in Go's module cache. */
 export async function istioModule(report: Report = () => undefined): Promise<string> {
-  const go = await findGo(platform(), report);
-  return moduleDir("istio.io/istio", go, path.join(checkoutRoot(), "tools/gomod/istio"));
+  const module = "tools/gomod/quickstart";
+  const go = await findGo(platform(), report, module);
+  return moduleDir("istio.io/istio", go, path.join(checkoutRoot(), module));
 }
 
 /** Where each chart is in the module, and under which name it is published. */
@@ -48,7 +49,7 @@ export async function istioCharts(report?: Report): Promise<string> {
 export function asReleased(text: string, version: string): string {
   return text
     .replaceAll(/^(version|appVersion): 1\.0\.0$/gm, `$1: ${version}`)
-    .replaceAll(/^(\s+)hub: gcr\.io\/istio-testing$/gm, "$1hub: docker.io/istio")
+    .replaceAll(/^(\s+)hub: registry\.istio\.io\/testing$/gm, "$1hub: docker.io/istio")
     .replaceAll(/^(\s+)tag: latest$/gm, `$1tag: ${version}`);
 }
 

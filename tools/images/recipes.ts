@@ -1,4 +1,4 @@
-import { versions, type ToolName } from "../toolchain";
+import { versions, type ToolName, type Versions } from "../toolchain";
 import type { ImageConfig } from "./archive";
 
 export interface ImageRecipe extends ImageConfig {
@@ -14,45 +14,46 @@ function single(repository: string, tag: string, tool: ToolName, dir = "usr/loca
   return { ref: `${repository}:${tag}`, entrypoint: [`/${dir}/${tool}`], tools: { [tool]: `${dir}/${tool}` } };
 }
 
-const kubernetes = (tool: ToolName): ImageRecipe => single(`registry.k8s.io/${tool}`, `v${versions.kubernetes}`, tool);
+const kubernetes = (tool: ToolName, { kubernetes: version }: Versions): ImageRecipe =>
+  single(`registry.k8s.io/${tool}`, `v${version}`, tool);
 
 /**
  * The images of a cluster with its mesh, under the names that kubeadm, flannel's manifest and Istio's charts ask for.
  * Which of them are home-made, and how they differ from upstream's, is in docs/toolchain.md.
  */
-export const imageRecipes: readonly ImageRecipe[] = [
-  kubernetes("kube-apiserver"),
-  kubernetes("kube-controller-manager"),
-  kubernetes("kube-scheduler"),
-  { ...kubernetes("kube-proxy"), network: true },
-  single("registry.k8s.io/etcd", versions.etcdImage, "etcd"),
+export const imageRecipes = (v: Versions = versions): readonly ImageRecipe[] => [
+  kubernetes("kube-apiserver", v),
+  kubernetes("kube-controller-manager", v),
+  kubernetes("kube-scheduler", v),
+  { ...kubernetes("kube-proxy", v), network: true },
+  single("registry.k8s.io/etcd", v.etcdImage, "etcd"),
   {
-    ref: `registry.k8s.io/coredns/coredns:v${versions.coredns}`,
+    ref: `registry.k8s.io/coredns/coredns:v${v.coredns}`,
     entrypoint: ["/coredns"],
     tools: { coredns: "coredns" },
   },
   {
-    ref: `registry.k8s.io/pause:${versions.pause}`,
+    ref: `registry.k8s.io/pause:${v.pause}`,
     entrypoint: ["/pause"],
     user: "65535:65535",
     tools: { pause: "pause" },
   },
   {
-    ref: `ghcr.io/flannel-io/flannel:v${versions.flannel}`,
+    ref: `ghcr.io/flannel-io/flannel:v${v.flannel}`,
     entrypoint: ["/opt/bin/flanneld"],
     tools: { flanneld: "opt/bin/flanneld", cp: "usr/bin/cp" },
     network: true,
   },
   {
-    ref: `ghcr.io/flannel-io/flannel-cni-plugin:v${versions.flannelCniImage}`,
+    ref: `ghcr.io/flannel-io/flannel-cni-plugin:v${v.flannelCniImage}`,
     entrypoint: ["/flannel"],
     tools: { flannel: "flannel", cp: "usr/bin/cp" },
   },
-  { ...single("docker.io/istio/pilot", versions.istio, "pilot-discovery"), user: "1337:1337" },
+  { ...single("docker.io/istio/pilot", v.istio, "pilot-discovery"), user: "1337:1337" },
   {
-    ref: `docker.io/istio/proxyv2:${versions.istio}`,
+    ref: `docker.io/istio/proxyv2:${v.istio}`,
     entrypoint: ["/usr/local/bin/pilot-agent"],
-    env: { ISTIO_META_ISTIO_VERSION: versions.istio },
+    env: { ISTIO_META_ISTIO_VERSION: v.istio },
     tools: { "pilot-agent": "usr/local/bin/pilot-agent", envoy: "usr/local/bin/envoy" },
     istioFiles: {
       "tools/packaging/common/envoy_bootstrap.json": "var/lib/istio/envoy/envoy_bootstrap_tmpl.json",
@@ -63,4 +64,4 @@ export const imageRecipes: readonly ImageRecipe[] = [
 ];
 
 /** Of a cluster without a mesh. */
-export const clusterImages: readonly ImageRecipe[] = imageRecipes.filter(({ ref }) => !/istio|kvmesh/.test(ref));
+export const clusterImages: readonly ImageRecipe[] = imageRecipes().filter(({ ref }) => !/istio|kvmesh/.test(ref));

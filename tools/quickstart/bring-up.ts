@@ -6,7 +6,7 @@ import { runWithReport } from "../../report/run";
 import { probeHost } from "../facts";
 import { shares } from "./shares";
 import { gatewayUrl, measureCanary, measureMount, openCluster, proveStrict } from "../measure";
-import { chooseSite, siteStatus, siteUp, type Site } from "../site";
+import { chooseSite, getReady, siteStatus, siteUp, type Site } from "../site";
 import { pulumiEnv } from "../toolchain";
 import { declaredMounts, type DeclaredMount } from "./data-disks";
 import { QuickstartError } from "./errors";
@@ -37,7 +37,10 @@ export async function bringUp(options: Options, places: Places, say: Say): Promi
     kind = choice.kind;
   }
 
-  const env = await phases.run("tools", () => pulumiEnv(report, { home: path.join(places.data, "pulumi-home") }));
+  const env = await phases.run("tools", async () => {
+    if (kind === "emulated") await getReady(report);
+    return pulumiEnv(report, { home: path.join(places.data, "pulumi-home") });
+  });
   const session = openSession(places.data, env);
   releaseStateLock(places.data);
   const site = await phases.run("site", () => siteUp(report, { yes: options.yes, kind }));

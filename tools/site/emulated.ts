@@ -33,7 +33,7 @@ const SSH_MS = 60_000;
  * bridge. This computer has an interface on that bridge, so that whatever runs here reaches host, machines and the Kubernetes API.
  */
 export async function emulatedUp(report: Report, options: SiteOptions): Promise<Site> {
-  const state = await wantedState(report, ensureNodeRoot);
+  const state = await wantedState(report, (say) => ensureNodeRoot(say));
   if (state.site && isRunning(state)) {
     report(`the emulated site is up (since ${state.createdAt})`);
     return state.site;

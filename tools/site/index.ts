@@ -7,6 +7,7 @@ import { locked, readState } from "./state";
 import { type HostOnly, type Report, type Site, SiteError, type SiteOptions, type SiteStatus } from "./types";
 
 export * from "./types";
+export { getReady } from "./ahead";
 export { chooseSite, kinds, lookAtMachine, type KindVerdict, type Machine } from "./choose";
 export { dataDir, siteDir } from "./paths";
 

@@ -1,5 +1,5 @@
-import { buildImages, imageRecipes, istioCharts, type ImageRecipe } from "../images";
-import { ensureTools } from "../toolchain";
+import { buildImages, imageRecipes, imageTools, istioCharts, type ImageRecipe } from "../images";
+import { ensureTools, versions, type ToolName, type Versions } from "../toolchain";
 import type { Report } from "./types";
 
 /** What goes into a node: Kubernetes' binaries and the images of a cluster with its mesh. */
@@ -10,14 +10,23 @@ export interface Ingredients {
   readonly images: readonly string[];
 }
 
+/** The binaries of a node, by their name in /usr/bin. */
+const nodeBinaries = ["kubeadm", "kubelet", "kubectl"] as const;
+
+/** All tools that a node is made of. */
+export const nodeTools: readonly ToolName[] = [...nodeBinaries, ...imageTools];
+
 /** @param rootfs a Debian root of the node, which some images take packet filter tools from */
 export async function nodeIngredients(
   rootfs: string,
   report: Report,
-  recipes: readonly ImageRecipe[] = imageRecipes,
+  given: Versions = versions,
+  recipes: readonly ImageRecipe[] = imageRecipes(given),
 ): Promise<Ingredients> {
-  const binaries = await ensureTools(["kubeadm", "kubelet", "kubectl"], report);
-  const images = await buildImages({ rootfs, report, images: recipes });
+  const inImages = recipes.flatMap((image) => Object.keys(image.tools) as ToolName[]);
+  await ensureTools([...nodeBinaries, ...inImages], report, given); // in one build
+  const binaries = await ensureTools(nodeBinaries, report, given);
+  const images = await buildImages({ rootfs, report, versions: given, images: recipes });
   return { binaries, images: images.map((image) => image.tar) };
 }
 

@@ -4,16 +4,21 @@ import { cacheDir, scriptsDir } from "./cache";
 import type { ImageRecipe } from "../images";
 import { nodeIngredients } from "./ingredients";
 import { ensureRoot, key, nodeRecipe, once } from "./roots";
+import { versions, type Versions } from "../toolchain";
 import { run } from "./run";
 import type { Report } from "./types";
 
 /**
  * The node root with Kubernetes in it: kubeadm, kubelet and kubectl in /usr/bin, and images in containerd's store; default: every
- * image, those of the mesh too.
+ * image, those of the mesh too. `given`: of another Kubernetes than the quickstart's, for labs that upgrade.
  */
-export async function ensureNodeRoot(report: Report, recipes?: readonly ImageRecipe[]): Promise<string> {
+export async function ensureNodeRoot(
+  report: Report,
+  recipes?: readonly ImageRecipe[],
+  given: Versions = versions,
+): Promise<string> {
   const debian = await ensureRoot(nodeRecipe, report);
-  const { binaries, images } = await nodeIngredients(debian, report, recipes);
+  const { binaries, images } = await nodeIngredients(debian, report, given, recipes);
   const script = path.join(scriptsDir(), "import-images.sh");
   const id = key(
     path.basename(debian),

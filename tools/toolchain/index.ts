@@ -2,6 +2,6 @@
 export { cacheDir, checkoutRoot } from "./cache";
 export { ensureTools, findTools, type Found, type Source } from "./ensure";
 export { elapsed, withProgress, type Report } from "./progress";
-export { pulumiEnv, type PulumiEnvOptions } from "./pulumi-env";
+export { pulumiEnv, pulumiTools, type PulumiEnvOptions } from "./pulumi-env";
 export { toolNames, type ToolName } from "./recipes";
-export { versions } from "./versions";
+export { versions, versionsWith, type Versions } from "./versions";

@@ -1,6 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
-import type { PathProbe } from "./recipes";
+import type { PathProbe } from "./recipe";
 import { outputOf } from "./run";
 import { parseVersion } from "./versions";
 

@@ -12,16 +12,19 @@ export function elapsed(ms: number): string {
 
 /**
  * Runs `work`; while it takes longer than 5 s, reports `what` and the elapsed time every 5 s, and its end. Work that is
- * done sooner says nothing.
+ * done sooner says nothing. `detail` completes the lines between.
  */
 export async function withProgress<T>(
   report: Report,
   what: string,
   work: () => Promise<T>,
   every: number = first,
+  detail: () => Promise<string> = () => Promise.resolve(""),
 ): Promise<T> {
   const started = Date.now();
-  const timer = setInterval(() => report(`${what}: ${elapsed(Date.now() - started)} …`), every);
+  const timer = setInterval(() => {
+    void detail().then((more) => report(`${what}: ${elapsed(Date.now() - started)}${more} …`));
+  }, every);
   try {
     const result = await work();
     const took = Date.now() - started;

@@ -17,6 +17,9 @@ export interface PulumiEnvOptions {
   readonly tools?: readonly ToolName[];
 }
 
+/** What pulumiEnv gets in any case; a CLI that was built here needs its language host, too. */
+export const pulumiTools = ["node", "pulumi", "pulumi-resource-kubernetes", "kubectl"] as const;
+
 /**
  * Gets the Pulumi CLI with what it starts, and returns an environment (this process's own, changed) in which `pulumi`
  * and the other tools are found first.

@@ -22,8 +22,9 @@ export async function simulatedNode(report: Report): Promise<string> {
   const target = path.join(cacheDir(), "tests", `simulated-node-${hash.digest("hex").slice(0, 16)}`);
   fs.mkdirSync(path.dirname(target), { recursive: true });
   return once(target, report, async (partial) => {
-    const go = await findGo(platform(), report);
-    await goBuild("the simulated node", { module: MODULE, package: "." }, go, partial, `${target}.log`);
+    const go = await findGo(platform(), report, MODULE);
+    const tool = { name: "simulated-node", build: { module: MODULE, package: "." }, target: partial };
+    await goBuild("the simulated node", [tool], go, `${target}.log`);
   });
 }
 

@@ -7,9 +7,10 @@ import { goBuildKey } from "../../../tools/toolchain/build";
 import { cacheDir, checkoutRoot, toolDir } from "../../../tools/toolchain/cache";
 import { findOnPath } from "../../../tools/toolchain/probe";
 import { elapsed, withProgress } from "../../../tools/toolchain/progress";
-import { recipe, toolNames, withoutFunction, withoutLine } from "../../../tools/toolchain/recipes";
+import { replacedOnce, withoutFunction, withoutLine, withoutSwitch } from "../../../tools/toolchain/prepare";
+import { recipe, toolNames } from "../../../tools/toolchain/recipes";
 import { runLogged } from "../../../tools/toolchain/run";
-import { isAtLeast, isWithinMinors, parseVersion, type Version } from "../../../tools/toolchain/versions";
+import { isAtLeast, isWithinMinors, parseVersion, versionsWith, type Version } from "../../../tools/toolchain/versions";
 
 describe("toolchain: the cache's place", () => {
   it("is KVMESH_CACHE, else below XDG_CACHE_HOME, else below ~/.cache", () => {
@@ -29,7 +30,7 @@ describe("toolchain: the cache's place", () => {
   });
 
   it("is told from the checkout", () => {
-    expect(fs.existsSync(path.join(checkoutRoot(), "tools/gomod/pulumi/go.mod"))).to.equal(true);
+    expect(fs.existsSync(path.join(checkoutRoot(), "tools/gomod/quickstart/go.mod"))).to.equal(true);
   });
 });
 
@@ -66,7 +67,7 @@ describe("toolchain: versions", () => {
 
   it("of kubectl may be one minor away from the cluster's", () => {
     const { accepts } = recipe("kubectl").path!;
-    expect([accepts([1, 33, 0]), accepts([1, 35, 9]), accepts([1, 20, 2]), accepts([1, 36, 0])]).to.deep.equal([
+    expect([accepts([1, 35, 0]), accepts([1, 37, 9]), accepts([1, 20, 2]), accepts([1, 38, 0])]).to.deep.equal([
       true,
       true,
       false,
@@ -107,11 +108,35 @@ describe("toolchain: recipes", () => {
     expect(recipe("etcd").path!.accepts([3, 5, 16])).to.equal(false);
   });
 
-  it("build the very versions that they are named after", () => {
-    const modules = { pulumi: "pulumi/pkg/v3", etcd: "etcd/server/v3", coredns: "coredns/coredns" } as const;
-    for (const [name, module] of Object.entries(modules) as [keyof typeof modules, string][]) {
-      const text = fs.readFileSync(path.join(checkoutRoot(), recipe(name).go!.module, "go.mod"), "utf8");
-      expect(text, name).to.contain(`${module} v${recipe(name).version}`);
+  it("build the very versions that they are named after, of each Kubernetes that a lab may want", () => {
+    for (const given of ["1.34.2", "1.35.4", "1.36.3"].map(versionsWith)) {
+      const modules = {
+        kubelet: ["k8s.io/kubernetes", given.kubernetes],
+        etcd: ["go.etcd.io/etcd/server/v3", given.etcd],
+        coredns: ["github.com/coredns/coredns", given.coredns],
+        pulumi: ["github.com/pulumi/pulumi/pkg/v3", given.pulumi],
+        flanneld: ["github.com/flannel-io/flannel", given.flannel],
+        "kube-vip": ["github.com/kube-vip/kube-vip", given.kubeVip],
+      } as const;
+      for (const [name, [module, version]] of Object.entries(modules) as [keyof typeof modules, [string, string]][]) {
+        const { go, version: named } = recipe(name, given);
+        const text = fs.readFileSync(path.join(checkoutRoot(), go!.module, "go.mod"), "utf8");
+        // What a replacement says is what is built, whatever others in the module require.
+        const line = text.includes(`${module} => `)
+          ? `${module} => ${module} v${version}\n`
+          : `${module} v${version}\n`;
+        expect(text, `${name} in ${go!.module}`).to.contain(line);
+        expect(named, name).to.equal(version);
+      }
+    }
+  });
+
+  it("build etcd with the storage engine and the raft that its release has", () => {
+    for (const version of ["1.34.2", "1.35.4", "1.36.3"]) {
+      const { go } = recipe("etcd", versionsWith(version));
+      const text = fs.readFileSync(path.join(checkoutRoot(), go!.module, "go.mod"), "utf8");
+      expect(text, version).to.match(/go\.etcd\.io\/bbolt => \S+ v1\.4\./);
+      expect(text, version).to.match(/go\.etcd\.io\/raft\/v3 => \S+ v3\.6\./);
     }
   });
 
@@ -119,13 +144,28 @@ describe("toolchain: recipes", () => {
     const { go } = recipe("etcd");
     expect(await goBuildKey(go!)).to.equal(await goBuildKey({ ...go! }));
     expect(await goBuildKey({ ...go!, set: ["a.b=c"] })).not.to.equal(await goBuildKey(go!));
-    expect(await goBuildKey({ ...go!, module: "tools/gomod/coredns" })).not.to.equal(await goBuildKey(go!));
+    expect(await goBuildKey({ ...go!, module: "tools/gomod/kube-vip" })).not.to.equal(await goBuildKey(go!));
   });
 
   it("cut exactly one function out of the language host", () => {
     const source = "package main\n\nfunc (host *nodeLanguageHost) A() {\n\tx()\n}\n\nfunc b() {\n}\n";
     expect(withoutFunction(source, "A")).to.equal("package main\n\n\nfunc b() {\n}\n");
     expect(() => withoutFunction(source, "B")).to.throw("no method B");
+  });
+
+  it("cut the switch out of the SDK's list of kinds, and what only the switch imports", () => {
+    const source =
+      'package v2\n\nimport (\n\t"fmt"\n\tappsv1 "github.com/pulumi/x/apps/v1"\n\t"github.com/pulumi/y"\n)\n\n' +
+      "func IsListKind() bool {\n\tfmt.Sprint()\n}\n\nfunc RegisterResource(a int,\n\tb int) {\n\tswitch a {\n\t}\n}\n";
+    expect(withoutSwitch(source)).to.equal(
+      'package v2\n\nimport (\n\t"fmt"\n)\n\nfunc IsListKind() bool {\n\tfmt.Sprint()\n}\n\n',
+    );
+    expect(() => withoutSwitch("package v2\n")).to.throw("no function RegisterResource");
+  });
+
+  it("change exactly one place of the provider", () => {
+    expect(replacedOnce("a b c", " b", " $&")).to.equal("a $& c");
+    expect(() => replacedOnce("b b", "b", "c")).to.throw("found 2");
   });
 
   it("cut exactly one import out of flannel", () => {

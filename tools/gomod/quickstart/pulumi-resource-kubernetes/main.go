@@ -2,7 +2,7 @@
 //
 // Upstream's own main package embeds two files that its repository generates and that the Go module therefore lacks.
 // They are the module's schema.json (with the provider's version set in it) and terraform-mapping.json; kvmesh's
-// toolchain copies them next to this file before it builds (tools/toolchain/recipes.ts).
+// toolchain copies them next to this file before it builds (tools/toolchain/prepare.ts).
 package main
 
 import (
@@ -11,8 +11,10 @@ import (
 	"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/provider"
 )
 
-// version is set by the linker. The engine compares it with the version that the npm package asks for.
-var version = "0.0.0"
+// The engine compares it with the version that the npm package asks for.
+//
+//go:embed version-embed.txt
+var version string
 
 //go:embed schema-embed.json
 var schema []byte
