@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { Role, TaintSpec } from "../config/spec";
 import type { EndpointArgs } from "../provider/sdk";
 
-/** What a pool ends as, carved from a host or existing: everything above the machine is the same. */
+/** A machine ready for Kubernetes, carved from a host or existing: everything above it is the same for both. */
 export interface ReadyNode {
   /** Kubernetes node name. */
   readonly name: string;

@@ -20,8 +20,8 @@ export function cpusToIsolate({ facts, housekeeping, prepare }: HostSpec): reado
 }
 
 /**
- * What the facts show of that which needs a boot, and of software that is missing. When a new probe shows something else, the preparation is looked at again, and
- * what it said was pending is said no more.
+ * What the facts show of settings that need a boot, and of missing software. When a new probe shows something else, the
+ * preparation is looked at again, and what was pending before is not reported any more.
  */
 export function shownByFacts({ facts, prepare }: HostSpec): string {
   const planned = prepare?.hugepages;

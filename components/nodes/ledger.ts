@@ -44,7 +44,7 @@ function reserveOf(bytes: number): number {
 
 /**
  * The whole host free, but for its housekeeping cores and those of machines of others: a core with any such CPU is kept whole.
- * What floats takes no core from the ledger: it is on all of them (config/checks refuses or warns).
+ * Floating vCPUs of other machines reserve no core (config/sections/hosts.ts warns of them, production refuses them).
  */
 export function ledgerOf(host: HostSpec): HostLedger {
   const { facts, housekeeping, hugepages } = host;

@@ -36,5 +36,5 @@ export class Calls {
 }
 
 function stopped(): UserError {
-  return new UserError("stopped on request; the next run goes on where this one was");
+  return new UserError("cancelled; run `pulumi up` to continue");
 }

@@ -57,7 +57,7 @@ describe("the plugin under the real engine: a run that is disturbed", () => {
       killWhen: () => (host.exists("/libvirt/domains/web-0.json") ? "SIGINT" : undefined),
     });
     expect(stopped.code).not.to.equal(0);
-    expect(stopped.text).to.contain("stopped on request; the next run goes on where this one was");
+    expect(stopped.text).to.contain("cancelled; run `pulumi up` to continue");
     expect(stopped.text).not.to.match(/\n\s+at .+:\d+/);
     release();
 
