@@ -45,6 +45,8 @@ const isRoot = process.getuid?.() === 0 && process.platform === "linux";
     await inside("cp2", "echo a >/etc/kubernetes/a; echo b >/var/lib/etcd/b; echo c >/run/c; sync");
     const pid = lab.pid("cp2");
     await lab.kill("cp2");
+    // Its parent takes note of the end in its own time.
+    for (let tries = 0; fs.existsSync(`/proc/${pid}`) && tries < 50; tries += 1) await sleep(100);
     expect(fs.existsSync(`/proc/${pid}`)).to.equal(false);
     const broken = await transport.script(await lab.endpoint("cp2"), "true").catch((error: unknown) => error);
     expect(broken).to.be.instanceOf(UnreachableError);

@@ -8,7 +8,7 @@ import { ensureNodeRoot } from "../../tools/site/node-root";
 import { emulatedSettings } from "../../tools/site/settings";
 import { ssh } from "../../tools/site/ssh";
 import { siteDir } from "../../tools/site/paths";
-import { pulumiEnv, type Report } from "../../tools/toolchain";
+import { pulumiEnv, versions, type Report } from "../../tools/toolchain";
 import { checkout, EngineProject, type EngineResult, type RunOptions } from "./engine";
 import { LabMachines, realMachine } from "./machines";
 import { Balancer } from "./machines/balancer";
@@ -148,7 +148,7 @@ export class ClusterLab {
         ...(workers.length > 0 ? { workers: await pool("worker", workers) } : {}),
       },
       kubernetes: {
-        version: "1.34.2",
+        version: versions.kubernetes,
         endpoint: `${this.balancer.address}:${this.balancer.port}`,
         packages: { source: "preinstalled" },
         imagePullPolicy: "Never",
