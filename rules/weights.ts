@@ -1,4 +1,4 @@
-/** Weights of a route: subset → percent. Used by the stack file, the Canary component and the policy canary-weights. */
+/** Weights of a route: subset → percent. Asked by the stack file and the Canary component; the policy canary-weights has its own form. */
 
 /** What is wrong with the weights, as a sentence with its remedy; undefined: nothing. */
 export function weightsFault(
